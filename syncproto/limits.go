@@ -1,0 +1,23 @@
+package syncproto
+
+// Bounds of version 1. Both sides check them before they allocate. Sizes are bytes of the decompressed form.
+const (
+	MaxGroupBytes   = 256 << 10 // one group's canonical JSON
+	MaxGroupChanges = 64
+	MaxPushBytes    = 8 << 20 // one request, all frames together
+	MaxPushGroups   = 1000
+	MaxFrameBytes   = 1 << 20 // one frame's payload
+	MaxPageBytes    = 8 << 20 // one response's rows; the rest follows in the next exchange
+	MaxNameLen      = 64      // a field, kind, act or code name
+	MaxIDLen        = 64      // a record, device, user or incarnation id
+	MaxBucketLen    = 96
+	MaxDepth        = 16 // nesting of arrays and objects inside one value
+	MaxInt          = 1<<53 - 1
+	MaxCursors      = 512  // buckets in one request
+	SnapshotRows    = 5000 // buckets with more live rows may be served as snapshots
+	RepairRows      = 1000 // buckets below this are refetched whole instead of by leaf
+	TombstoneDays   = 400
+	MissingBaseDays = 14 // a base not seen for so long is judged as concurrent
+	LateGrantDays   = 30 // clean work under a revoked grant is still taken for so long
+	RetentionDays   = 60 // a device keeps acknowledged changes so long without word of a backup
+)

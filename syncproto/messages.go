@@ -1,0 +1,195 @@
+package syncproto
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/hex"
+)
+
+// Hello opens a request. Push needs nothing else; a pull needs a token in the transport.
+type Hello struct {
+	Versions [2]int   `json:"versions"` // lowest and highest protocol version that the device speaks
+	Device   string   `json:"device"`
+	Catalog  int      `json:"catalog"` // catalog version that the app was built with
+	Caps     []string `json:"caps,omitempty"`
+	Wall     int64    `json:"wall"` // the device's clocks now, see Clock
+	Mono     int64    `json:"mono"`
+	Boot     string   `json:"boot"`
+}
+
+// Clock returns the device's clocks at the time of the push.
+func (h *Hello) Clock() Clock { return Clock{h.Wall, h.Mono, h.Boot} }
+
+// Sign closes the groups of a push. Prev is the chain's head before the first of them, First its number.
+type Sign struct {
+	Device string `json:"device"`
+	First  uint64 `json:"first"`
+	Prev   string `json:"prev"`
+	Last   uint64 `json:"last"`
+	Head   string `json:"head"`
+	Sig    []byte `json:"sig"` // base64 of 64 bytes, see SignedText
+}
+
+// BucketCursor is where a device stands in a bucket.
+type BucketCursor struct {
+	Bucket string `json:"bucket"`
+	Cursor string `json:"cursor"`
+}
+
+// Left acknowledges that a bucket was dropped, with what the device held at the cursor. An attestation, not a proof.
+type Left struct {
+	Bucket string `json:"bucket"`
+	Cursor string `json:"cursor"`
+	Count  int64  `json:"count"`
+	Digest string `json:"digest"`
+}
+
+// Want asks for everything that changed. Buckets in scope that are not named start from the beginning. MaxBytes bounds
+// the rows of the response (at most MaxPageBytes, which 0 stands for).
+type Want struct {
+	Cursors  []BucketCursor `json:"cursors"`
+	Left     []Left         `json:"left,omitempty"`
+	MaxBytes int            `json:"max_bytes,omitempty"`
+}
+
+// End closes a request or a response. Frames counts the frames before it, so that a cut stream is never taken for a
+// whole one. More asks the device to exchange again: something was left for the next response.
+type End struct {
+	Frames int  `json:"frames"`
+	More   bool `json:"more,omitempty"`
+}
+
+// HelloReply opens a response.
+type HelloReply struct {
+	Version     int    `json:"version"`
+	Catalog     int    `json:"catalog"`
+	Incarnation string `json:"incarnation"`
+	Now         int64  `json:"now"`       // the server's clock, milliseconds since 1970 UTC
+	Have        uint64 `json:"have"`      // the last change of this device that is on record
+	Head        string `json:"head"`      // the chain's head there
+	SafeDseq    uint64 `json:"safe_dseq"` // changes up to here are in a verified backup and may be forgotten
+}
+
+// BucketSeq is a place in a bucket's feed.
+type BucketSeq struct {
+	Bucket string `json:"bucket"`
+	Seq    uint64 `json:"seq"`
+}
+
+// Outcome says what became of one group. Changes is left out where every change was applied. At tells where the
+// group's rows lie: the change leaves the device's overlay with the checkpoint that reaches it.
+type Outcome struct {
+	Dseq    uint64         `json:"dseq"`
+	Status  GroupStatus    `json:"status"`
+	Code    Code           `json:"code,omitempty"`
+	Reason  string         `json:"reason,omitempty"` // in words, Chinese
+	Expiry  int64          `json:"expiry,omitempty"` // held: when it is decided at the latest, milliseconds
+	Changes []ChangeStatus `json:"changes,omitempty"`
+	At      *BucketSeq     `json:"at,omitempty"`
+	Time    int64          `json:"time,omitempty"` // the corrected time of capture, milliseconds
+	Replay  bool           `json:"replay,omitempty"`
+}
+
+// Outcomes answers a push: one outcome a group, in order.
+type Outcomes struct {
+	Groups []Outcome `json:"groups"`
+}
+
+// Receipt is the server's signed word that a device's changes up to Dseq are committed. In canonical JSON:
+//
+//	{"at":ms,"device":"…","dseq":n,"head":"hex","heads":[["bucket","hex"],…],"incarnation":"…"}
+type Receipt struct {
+	At          int64
+	Device      string
+	Dseq        uint64
+	Head        Hash
+	Incarnation string
+	Heads       []BucketHead // the ledgers' heads behind this push, in order of buckets
+}
+
+// BucketHead is the head of a bucket's ledger.
+type BucketHead struct {
+	Bucket string
+	Head   Hash
+}
+
+// Bytes writes the receipt's canonical form.
+func (r *Receipt) Bytes() Raw {
+	heads := make([]any, len(r.Heads))
+	for i, h := range r.Heads {
+		heads[i] = []any{h.Bucket, h.Head.String()}
+	}
+	return Fields(map[string]any{"at": r.At, "device": r.Device, "dseq": r.Dseq, "head": r.Head.String(),
+		"heads": heads, "incarnation": r.Incarnation}).Bytes()
+}
+
+// SignedReceipt carries a receipt's canonical bytes with the server's Ed25519 signature over "aidloop/receipt/1\n"
+// and the bytes.
+type SignedReceipt struct {
+	Receipt string `json:"receipt"`
+	Sig     []byte `json:"sig"`
+}
+
+// SignReceipt signs a receipt with the server's key.
+func SignReceipt(key ed25519.PrivateKey, r *Receipt) SignedReceipt {
+	b := r.Bytes()
+	return SignedReceipt{string(b), ed25519.Sign(key, append([]byte("aidloop/receipt/1\n"), b...))}
+}
+
+// Verify checks the server's signature.
+func (s *SignedReceipt) Verify(key ed25519.PublicKey) bool {
+	return len(key) == ed25519.PublicKeySize &&
+		ed25519.Verify(key, append([]byte("aidloop/receipt/1\n"), s.Receipt...), s.Sig)
+}
+
+// BucketStart opens a bucket's rows. From is the cursor that they build on; Fresh says that they are the whole bucket
+// and that rows absent from it are gone, whatever the device held.
+type BucketStart struct {
+	Bucket string `json:"bucket"`
+	From   uint64 `json:"from"`
+	Fresh  bool   `json:"fresh,omitempty"`
+}
+
+// Exit says that a record left the bucket. Where it went is not said.
+type Exit struct {
+	Seq  uint64 `json:"seq"`
+	Kind string `json:"kind"`
+	ID   string `json:"id"`
+}
+
+// Page says that every row up to Seq has been sent; a device that stages durably goes on from here after a cut.
+type Page struct {
+	Seq uint64 `json:"seq"`
+}
+
+// Checkpoint says what a device that applied everything holds: Count live rows with this digest at the cursor. The
+// device recomputes both from its own rows and makes the staged rows visible in one transaction.
+type Checkpoint struct {
+	Bucket      string `json:"bucket"`
+	Incarnation string `json:"incarnation"`
+	Seq         uint64 `json:"seq"`
+	Count       int64  `json:"count"`
+	Digest      string `json:"digest"`
+}
+
+// Drop tells a device that a bucket is no longer in its scope: erase its rows, keep the outbox, acknowledge with Left.
+type Drop struct {
+	Bucket string `json:"bucket"`
+}
+
+// Fault says why the rest of a response is missing, for instance a pull with an expired token behind a push that was
+// stored.
+type Fault struct {
+	Code    Code   `json:"code"`
+	Message string `json:"message"`
+}
+
+// DerivedID is the id of a record that the server derives from a cause: SHA-256("aidloop/id/1" ‖ kind ‖ 0x00 ‖ cause)
+// in the form of a UUID of version 8. A replay of the cause names the same record.
+func DerivedID(kind, cause string) string {
+	h := sha256.Sum256([]byte("aidloop/id/1" + kind + "\x00" + cause))
+	h[6] = h[6]&0x0f | 0x80
+	h[8] = h[8]&0x3f | 0x80
+	x := hex.EncodeToString(h[:16])
+	return x[:8] + "-" + x[8:12] + "-" + x[12:16] + "-" + x[16:20] + "-" + x[20:]
+}
