@@ -16,7 +16,7 @@ type FrameType byte
 // Exit with Page between them, then Checkpoint) and Drops, then at most one Fault, then End.
 const (
 	FrameHello      FrameType = 'H' // Hello
-	FrameGroup      FrameType = 'G' // a group's canonical bytes
+	FrameGroup      FrameType = 'G' // numbering and a group's canonical bytes: see AppendGroup
 	FrameSign       FrameType = 'S' // Sign
 	FrameWant       FrameType = 'W' // Want
 	FrameEnd        FrameType = 'E' // End
