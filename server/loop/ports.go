@@ -1,0 +1,300 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"aidloop/syncproto"
+)
+
+// Store is where everything is kept. It stores what it is told and never compares versions, applies a policy or
+// decides who may do what. Every implementation passes storage/storagetest.
+type Store interface {
+	// Write runs fn in a write transaction and returns nil only after everything that fn wrote is durable
+	// (synchronous=FULL). Where fn returns an error, nothing of it remains and the error comes back as it is.
+	// Several writes may share one commit, each behind a savepoint of its own; when the shared commit fails, each is
+	// run again alone, so fn must be re-runnable: it may change nothing but the transaction and what it sets anew at
+	// every run. Writes are serialised: fn sees everything that was committed before it.
+	Write(ctx context.Context, fn func(Tx) error) error
+	// Read runs fn on one snapshot, in which no later write is visible. Rows that fn is handed are valid only during
+	// the call that hands them over.
+	Read(ctx context.Context, fn func(ReadTx) error) error
+}
+
+// ErrNotFound is returned for a single thing that does not exist.
+var ErrNotFound = errors.New("not found")
+
+// Clock tells the time. Production passes time.Now, tests a fake.
+type Clock func() time.Time
+
+// ReadTx is one consistent view.
+type ReadTx interface {
+	// Incarnation is the id of the database's present life: minted when it is first opened and after every restore.
+	Incarnation() string
+	// Record returns a record by kind and id, deleted ones included, or ErrNotFound. Its bytes may be kept.
+	Record(ref syncproto.Ref) (*Stored, error)
+	// ByRoot hands over the live records of a root, the root itself included, in order of kind and id.
+	ByRoot(root syncproto.Ref, fn func(*Stored) error) error
+	// Bucket returns a bucket's head, or the head of an empty bucket under that name.
+	Bucket(name string) (Bucket, error)
+	// Buckets hands over every bucket's head in order of names.
+	Buckets(fn func(Bucket) error) error
+	// Feed hands over a bucket's entries with seq > after in order of seq, the latest entry per record: live rows,
+	// deletions and exits. fn returns false to stop. Entries of one seq come together.
+	Feed(bucket string, after uint64, fn func(Entry) (bool, error)) error
+	// Find lists records by their index columns. The page token of the last one continues the list.
+	Find(q Query) (Page, error)
+	// Count counts live records by kind and state in a region (see Query.Region).
+	Count(kind, region string) (map[string]int64, error)
+	// History hands over what the record was before, oldest first: the bytes that later versions replaced.
+	History(ref syncproto.Ref, fn func(Past) error) error
+
+	// Device returns an enrolment, or ErrNotFound.
+	Device(id string) (*Device, error)
+	// Devices lists the enrolments of a user, or all of them where user is "".
+	Devices(user string) ([]Device, error)
+	// Batch returns the batch that holds the device's change dseq, or ErrNotFound.
+	Batch(device string, dseq uint64) (*Batch, error)
+	// Batches hands over every batch of a device in order.
+	Batches(device string, fn func(*Batch) error) error
+	// Held lists the open groups of a device, or all of them where device is "", in order of receipt, at most limit.
+	Held(device string, limit int) ([]Held, error)
+	// Ledger hands over a bucket's entries from number from on, in order.
+	Ledger(bucket string, from uint64, fn func(LedgerEntry) error) error
+	// Audit lists audit entries, newest first, with id < before (0: from the newest), at most limit; where root is
+	// not the zero Ref, only those of that root.
+	Audit(root syncproto.Ref, before int64, limit int) ([]Audit, error)
+	// ByBlind lists the records that carry a blind index value.
+	ByBlind(index string) ([]syncproto.Ref, error)
+	// ByBlob lists the records that refer to a blob.
+	ByBlob(sha256 string) ([]syncproto.Ref, error)
+
+	// User returns a user by id, UserByLogin by login name, or ErrNotFound.
+	User(id string) (*User, error)
+	UserByLogin(login string) (*User, error)
+	// Users lists users in order of logins behind after, at most limit; where region is not "", only those in it.
+	Users(region, after string, limit int) ([]User, error)
+	// EnrolCode returns a one-time code by its hash, or ErrNotFound.
+	EnrolCode(hash string) (*EnrolCode, error)
+	// Session returns a refresh-token family by id, or ErrNotFound.
+	Session(id string) (*Session, error)
+	// Setting returns a stored setting, or "" where there is none.
+	Setting(name string) (string, error)
+}
+
+// Tx is a write transaction. It sees its own writes.
+type Tx interface {
+	ReadTx
+	// NextNumbers reserves n consecutive change numbers of the server's incarnation and returns the first.
+	NextNumbers(n int) (uint64, error)
+	// PutRecord writes a record in place of what stood under its kind and id. Where the record lay in another bucket
+	// before, its row there is gone afterwards; the caller writes the exit.
+	PutRecord(*Stored) error
+	// PutExit writes that a record left a bucket at seq. It replaces the record's earlier exit from that bucket; a
+	// later return of the record removes it.
+	PutExit(bucket string, seq uint64, ref syncproto.Ref) error
+	// PutBucket writes a bucket's head.
+	PutBucket(Bucket) error
+	// PutPast keeps bytes that are about to be replaced.
+	PutPast(Past) error
+	PutDevice(*Device) error
+	// PutBatch stores a batch; Batch.ID is set.
+	PutBatch(*Batch) error
+	// SetOutcomes replaces the stored outcomes of a batch: a held group became terminal.
+	SetOutcomes(batch int64, outcomes []byte) error
+	PutHeld(Held) error
+	DeleteHeld(device string, dseq uint64) error
+	// AppendLedger writes a bucket's next entry.
+	AppendLedger(bucket string, e LedgerEntry) error
+	AppendAudit(Audit) error
+	// PutBlind makes the record findable by a blind index value of one of its fields, in place of the former one; the
+	// value "" removes it.
+	PutBlind(ref syncproto.Ref, field, index string) error
+	PutBlobRef(sha256 string, ref syncproto.Ref) error
+	PutUser(*User) error
+	PutEnrolCode(*EnrolCode) error
+	PutSession(*Session) error
+	PutSetting(name, value string) error
+}
+
+// Stored is a record as it lies in the store: the canonical bytes that devices hash, and columns to find it by.
+type Stored struct {
+	Ref     syncproto.Ref
+	Root    syncproto.Ref
+	Bucket  string
+	Seq     uint64
+	Env     syncproto.Raw
+	Body    syncproto.Raw
+	Deleted bool
+	Index   Index
+}
+
+// Index holds the columns that records are found by. They are copies of what the body says.
+type Index struct {
+	State  string
+	Region string // of the root: a 12-digit code or a grid's id; prefixes are regions that contain it
+	Owner  string // who has to act or did: a user id, or a department's code
+	Due    string // a date, "2006-01-02"
+	Parent string // the id of the record that this one belongs to, such as a visit of its evidence
+}
+
+// Query selects live records. Empty members do not restrict. The order is by Due, then by id, where ByDue is set, else
+// by id descending (newest first, since ids begin with their time).
+type Query struct {
+	Kind   string
+	States []string
+	Region string // a prefix of Index.Region
+	Owner  string
+	Parent string
+	DueTo  string // due on or before
+	ByDue  bool
+	After  string // a page token
+	Limit  int    // 1 to 500
+}
+
+// Page is a page of records; Next is "" on the last one.
+type Page struct {
+	Items []*Stored
+	Next  string
+}
+
+// Entry is one entry of a bucket's feed.
+type Entry struct {
+	Seq     uint64
+	Ref     syncproto.Ref
+	Exit    bool // the record left the bucket; Env and Body are nil
+	Deleted bool
+	Env     syncproto.Raw
+	Body    syncproto.Raw
+}
+
+// Bucket is a bucket's head. Count and Digest are over its live rows; Head is its ledger's.
+type Bucket struct {
+	Name    string
+	Seq     uint64
+	Count   int64
+	Digest  syncproto.Digest
+	Entries uint64 // how many ledger entries there are
+	Head    syncproto.Hash
+	Floor   uint64 // entries of deletions and exits up to here were trimmed
+}
+
+// Past is what a record was until its version was replaced by By at the time At (milliseconds).
+type Past struct {
+	Ref  syncproto.Ref
+	Env  syncproto.Raw
+	Body syncproto.Raw
+	By   syncproto.Stamp
+	At   int64
+}
+
+// Device states.
+const (
+	DeviceActive  = "active"
+	DeviceRevoked = "revoked" // its groups are stored and held in quarantine
+	DeviceFrozen  = "frozen"  // forked; the phone has to enrol again
+)
+
+// Device is one enrolment of one user.
+type Device struct {
+	ID        string
+	User      string
+	Name      string
+	PublicKey []byte
+	State     string
+	Have      uint64 // the last change on record
+	Head      syncproto.Hash
+	CreatedAt int64
+	SeenAt    int64
+	DayBytes  int64  // received on Day, against the quota
+	Day       string // "2006-01-02"
+}
+
+// Batch is what one push brought, as it came: Data is the request's body in its encoding ("", "gzip" or "zstd").
+// Hashes are the group hashes, in order; with Prev they give every chain head. Outcomes is the stored answer.
+type Batch struct {
+	ID       int64
+	Device   string
+	First    uint64
+	Last     uint64
+	Prev     syncproto.Hash
+	Head     syncproto.Hash
+	Sig      []byte
+	At       int64
+	Encoding string
+	Data     []byte
+	Outcomes []byte
+	Foreign  bool // kept as evidence of a fork; not part of the chain
+}
+
+// Held is an open group.
+type Held struct {
+	Device  string
+	Dseq    uint64
+	Batch   int64
+	User    string
+	Root    syncproto.Ref
+	Code    syncproto.Code
+	Refs    []string // "kind/id" of the records that it touches
+	At      int64
+	Expires int64
+	Group   syncproto.Raw
+}
+
+// LedgerEntry is one entry of a bucket's ledger: number N (from 1), canonical bytes, and the chain's head behind it.
+type LedgerEntry struct {
+	N     uint64
+	Bytes syncproto.Raw
+	Head  syncproto.Hash
+}
+
+// Audit says who did what to whom. Details never hold a sealed value in the open.
+type Audit struct {
+	ID      int64
+	At      int64
+	Actor   string // a user id, or "system"
+	Role    string
+	Verb    string
+	Ref     syncproto.Ref
+	Root    syncproto.Ref
+	Details syncproto.Raw
+}
+
+// User is an account.
+type User struct {
+	ID       string
+	Login    string
+	Name     string
+	Role     string
+	Region   string
+	Dept     string
+	Password string // an argon2id hash in PHC form, or "" where only devices log in
+	Failed   int    // wrong passwords in a row
+	LockedTo int64
+	Disabled bool
+	Until    int64 // 0: no end
+	Version  int64 // tokens of an older version are void
+}
+
+// EnrolCode is a one-time code, kept as its SHA-256.
+type EnrolCode struct {
+	Hash    string
+	User    string
+	By      string
+	Expires int64
+	UsedAt  int64
+	Device  string // that it was exchanged for
+}
+
+// Session is a family of refresh tokens. Only the newest generation is valid; an older one voids the family.
+type Session struct {
+	ID        string
+	User      string
+	Device    string // "" for the desk
+	Token     string // SHA-256 of the newest refresh token
+	Gen       int64
+	CreatedAt int64
+	Expires   int64
+	RevokedAt int64
+}
