@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
 	"sort"
 	"strconv"
@@ -112,17 +111,18 @@ func Fields(m map[string]any) Object {
 	return o
 }
 
-// FieldsOf builds an object from Go values. Nil values are left out.
+// FieldsOf builds an object from Go values. Nil values are left out, a nil Raw (what Get returns for an absent field)
+// among them.
 func FieldsOf(m map[string]any) (Object, error) {
 	o := make(Object, 0, len(m))
 	for k, v := range m {
-		if v == nil {
+		if absent(v) {
 			continue
 		}
 		if !ValidName(k) {
-			return nil, fmt.Errorf("%w: bad field name %q", ErrCanonical, k)
+			return nil, fmt.Errorf("%w: bad field name %q", ErrCanonical, clip(k))
 		}
-		raw, err := Value(v)
+		raw, err := appendValue(nil, v, 1)
 		if err != nil {
 			return nil, fmt.Errorf("field %s: %w", k, err)
 		}
@@ -145,10 +145,20 @@ func MustValue(v any) Raw {
 	return r
 }
 
+// absent reports whether a member of a map is to be left out.
+func absent(v any) bool {
+	r, ok := v.(Raw)
+	return v == nil || ok && r == nil
+}
+
+// sealedForm reports whether m is {"$s": text}.
+func sealedForm(m map[string]any) bool {
+	_, ok := m[sealedKey].(string)
+	return ok && len(m) == 1
+}
+
+// appendValue writes v behind dst; depth is how many arrays and objects it lies in.
 func appendValue(dst []byte, v any, depth int) ([]byte, error) {
-	if depth > MaxDepth {
-		return nil, fmt.Errorf("%w: nested too deep", ErrCanonical)
-	}
 	switch x := v.(type) {
 	case string:
 		return appendString(dst, x)
@@ -170,12 +180,9 @@ func appendValue(dst []byte, v any, depth int) ([]byte, error) {
 		}
 		return appendInt(dst, n)
 	case Raw:
-		if err := CheckCanonical(x); err != nil {
-			return nil, err
-		}
-		return append(dst, x...), nil
+		return appendChecked(dst, x, depth)
 	case Object:
-		return x.Append(dst), nil
+		return appendChecked(dst, x.Bytes(), depth)
 	case []string:
 		return appendList(dst, len(x), func(i int) any { return x[i] }, depth)
 	case []any:
@@ -184,6 +191,25 @@ func appendValue(dst []byte, v any, depth int) ([]byte, error) {
 		return appendMap(dst, x, depth)
 	}
 	return nil, fmt.Errorf("%w: %T has no canonical form", ErrCanonical, v)
+}
+
+// appendChecked writes bytes that somebody else made.
+func appendChecked(dst, b []byte, depth int) ([]byte, error) {
+	end, err := scanValue(b, 0, depth)
+	if err != nil {
+		return nil, err
+	}
+	if end != len(b) {
+		return nil, canonErr(end, "trailing bytes")
+	}
+	return append(dst, b...), nil
+}
+
+func tooDeep(depth int) error {
+	if depth >= MaxDepth {
+		return fmt.Errorf("%w: nested too deep", ErrCanonical)
+	}
+	return nil
 }
 
 func clip(s string) string {
@@ -201,8 +227,11 @@ func appendInt(dst []byte, n int64) ([]byte, error) {
 }
 
 func appendList(dst []byte, n int, at func(int) any, depth int) ([]byte, error) {
+	err := tooDeep(depth)
+	if err != nil {
+		return nil, err
+	}
 	dst = append(dst, '[')
-	var err error
 	for i := range n {
 		if i > 0 {
 			dst = append(dst, ',')
@@ -215,19 +244,22 @@ func appendList(dst []byte, n int, at func(int) any, depth int) ([]byte, error) 
 }
 
 func appendMap(dst []byte, m map[string]any, depth int) ([]byte, error) {
+	err := tooDeep(depth)
+	if err != nil {
+		return nil, err
+	}
 	keys := make([]string, 0, len(m))
 	for k, v := range m {
-		if v == nil {
+		if absent(v) {
 			continue
 		}
-		if !ValidName(k) && !(k == sealedKey && len(m) == 1) {
+		if !ValidName(k) && !sealedForm(m) {
 			return nil, fmt.Errorf("%w: bad key %q", ErrCanonical, clip(k))
 		}
 		keys = append(keys, k)
 	}
 	slices.Sort(keys)
 	dst = append(dst, '{')
-	var err error
 	for i, k := range keys {
 		if i > 0 {
 			dst = append(dst, ',')
@@ -276,113 +308,6 @@ func appendString(dst []byte, s string) ([]byte, error) {
 	return append(append(dst, s[start:]...), '"'), nil
 }
 
-// Canonicalize turns any JSON text into its canonical form; null members are left out. Floats, duplicate keys, lone
-// surrogates and keys outside [a-z0-9_]+ are errors, not guesses.
-func Canonicalize(b []byte) (Raw, error) {
-	if !utf8.Valid(b) {
-		return nil, fmt.Errorf("%w: invalid UTF-8", ErrCanonical)
-	}
-	if err := checkEscapes(b); err != nil {
-		return nil, err
-	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.UseNumber()
-	v, err := decodeValue(dec, 0)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return nil, fmt.Errorf("%w: trailing bytes", ErrCanonical)
-	}
-	return Value(v)
-}
-
-// checkEscapes refuses the \u escapes of lone surrogates, which encoding/json would replace in silence.
-func checkEscapes(b []byte) error {
-	unit := func(i int) (uint64, bool) {
-		if i+6 > len(b) || b[i] != '\\' || b[i+1] != 'u' {
-			return 0, false
-		}
-		u, err := strconv.ParseUint(string(b[i+2:i+6]), 16, 16)
-		return u, err == nil
-	}
-	for i := 0; i < len(b); i++ {
-		if b[i] != '\\' {
-			continue
-		}
-		u, ok := unit(i)
-		switch {
-		case !ok:
-			i++
-		case u >= 0xdc00 && u <= 0xdfff:
-			return canonErr(i, "lone surrogate")
-		case u >= 0xd800 && u <= 0xdbff:
-			if low, ok := unit(i + 6); !ok || low < 0xdc00 || low > 0xdfff {
-				return canonErr(i, "lone surrogate")
-			}
-			i += 11
-		default:
-			i += 5
-		}
-	}
-	return nil
-}
-
-func decodeValue(dec *json.Decoder, depth int) (any, error) {
-	if depth > MaxDepth {
-		return nil, fmt.Errorf("%w: nested too deep", ErrCanonical)
-	}
-	tok, err := dec.Token()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrCanonical, err)
-	}
-	switch t := tok.(type) {
-	case json.Delim:
-		if t == '[' {
-			return decodeArray(dec, depth)
-		}
-		return decodeObject(dec, depth)
-	case nil, string, bool, json.Number:
-		return t, nil
-	}
-	return nil, fmt.Errorf("%w: unexpected token", ErrCanonical)
-}
-
-func decodeArray(dec *json.Decoder, depth int) (any, error) {
-	list := []any{}
-	for dec.More() {
-		v, err := decodeValue(dec, depth+1)
-		if err != nil {
-			return nil, err
-		}
-		if v == nil {
-			return nil, fmt.Errorf("%w: null in an array", ErrCanonical)
-		}
-		list = append(list, v)
-	}
-	_, err := dec.Token()
-	return list, err
-}
-
-func decodeObject(dec *json.Decoder, depth int) (any, error) {
-	m := map[string]any{}
-	for dec.More() {
-		k, err := dec.Token()
-		if err != nil {
-			return nil, fmt.Errorf("%w: %v", ErrCanonical, err)
-		}
-		name, _ := k.(string)
-		if _, dup := m[name]; dup {
-			return nil, fmt.Errorf("%w: duplicate key %q", ErrCanonical, clip(name))
-		}
-		if m[name], err = decodeValue(dec, depth+1); err != nil {
-			return nil, err
-		}
-	}
-	_, err := dec.Token()
-	return m, err
-}
-
 // Str returns the text of a canonical string, or "" where r is something else.
 func (r Raw) Str() string {
 	if len(r) < 2 || r[0] != '"' {
@@ -405,41 +330,6 @@ func (r Raw) Int() int64 {
 		return 0
 	}
 	return n
-}
-
-// Decode returns the value as Go values: string, int64, bool, []any, map[string]any. Nil stays nil.
-func (r Raw) Decode() (any, error) {
-	if r == nil {
-		return nil, nil
-	}
-	dec := json.NewDecoder(bytes.NewReader(r))
-	dec.UseNumber()
-	v, err := decodeValue(dec, 0)
-	if err != nil {
-		return nil, err
-	}
-	return integers(v)
-}
-
-func integers(v any) (any, error) {
-	var err error
-	switch x := v.(type) {
-	case json.Number:
-		return x.Int64()
-	case []any:
-		for i := range x {
-			if x[i], err = integers(x[i]); err != nil {
-				return nil, err
-			}
-		}
-	case map[string]any:
-		for k := range x {
-			if x[k], err = integers(x[k]); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return v, nil
 }
 
 // MarshalJSON writes the value as it stands, so that API answers can embed stored bytes.
