@@ -1,0 +1,176 @@
+package casework
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Actor is who asks: a user with one role, bound to a region or a department.
+type Actor struct {
+	UserID string
+	Role   Role
+	Region string // a 12-digit code, or a grid's id
+	Dept   string
+	Until  time.Time // zero: no end; checked where somebody is let in
+}
+
+// System is the actor of what the server does by itself, such as setting up a demonstration.
+var System = Actor{UserID: "system", Role: RoleSystem, Region: "000000000000"}
+
+// Subject is what is asked about. Region is the region, grid or department code that it lies in.
+type Subject struct {
+	Kind      string
+	Region    string
+	Dept      string
+	State     string
+	Surveyors []string
+}
+
+// Verb is something that can be done.
+type Verb string
+
+// The verbs of the desk.
+const (
+	VerbList           Verb = "list"
+	VerbReadCase       Verb = "read_case"
+	VerbReadSealed     Verb = "read_sealed"
+	VerbDispatch       Verb = "dispatch"
+	VerbAssign         Verb = "assign"
+	VerbReviewVisit    Verb = "review_visit"
+	VerbPropose        Verb = "propose"
+	VerbVerify         Verb = "verify"
+	VerbRefer          Verb = "refer"
+	VerbAnswerReferral Verb = "answer_referral"
+	VerbCloseReferral  Verb = "close_referral"
+	VerbFeedBack       Verb = "feed_back"
+	VerbImportLeads    Verb = "import_leads"
+	VerbRegister       Verb = "register"
+	VerbReference      Verb = "reference"
+	VerbManageUsers    Verb = "manage_users"
+	VerbListUsers      Verb = "list_users"
+	VerbGrant          Verb = "grant"
+	VerbReadAudit      Verb = "read_audit"
+	VerbDecideHeld     Verb = "decide_held"
+)
+
+// Scope says how far a permission reaches.
+type Scope string
+
+// The scopes. Region: what the actor's region contains. Dept: what was sent to the actor's department.
+const (
+	ScopeRegion Scope = "region"
+	ScopeDept   Scope = "dept"
+	ScopeAll    Scope = "all"
+)
+
+// Permission lets a role use a verb within a scope.
+type Permission struct {
+	Role  Role
+	Verb  Verb
+	Scope Scope
+}
+
+// Permissions is the one table of who may do what. What it does not name is forbidden. A town's leader sees figures and
+// assigns, but opens no sealed field; an administrator keeps users and devices and sees no case at all.
+var Permissions = permissions()
+
+func permissions() (list []Permission) {
+	allow := func(role Role, scope Scope, verbs ...Verb) {
+		for _, v := range verbs {
+			list = append(list, Permission{role, v, scope})
+		}
+	}
+	allow(RoleVillageClerk, ScopeRegion, VerbList, VerbReadCase)
+	allow(RoleTownClerk, ScopeRegion, VerbList, VerbReadCase, VerbReadSealed)
+	allow(RoleTownReviewer, ScopeRegion, VerbList, VerbReadCase, VerbReadSealed, VerbAssign, VerbReviewVisit, VerbPropose, VerbRefer,
+		VerbCloseReferral, VerbListUsers, VerbDecideHeld)
+	allow(RoleTownLeader, ScopeRegion, VerbList, VerbReadCase, VerbAssign, VerbListUsers, VerbGrant)
+	allow(RoleBureauOfficer, ScopeRegion, VerbList, VerbReadCase, VerbReadSealed, VerbDispatch, VerbAssign, VerbVerify, VerbRefer,
+		VerbCloseReferral, VerbFeedBack, VerbImportLeads, VerbRegister, VerbListUsers, VerbGrant)
+	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral)
+	allow(RoleAuditor, ScopeRegion, VerbReadAudit)
+	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReference)
+	allow(RoleSystem, ScopeAll, VerbRegister, VerbReference, VerbManageUsers, VerbGrant, VerbImportLeads, VerbDispatch)
+	return list
+}
+
+// May says whether the actor may do it. Outside the actor's region or department the answer is CodeNotFound, the same
+// as for what does not exist; inside, a role that may not gets CodeForbidden.
+func (a Actor) May(verb Verb, on Subject) error {
+	for _, p := range Permissions {
+		if p.Role == a.Role && p.Verb == verb {
+			if a.reaches(p.Scope, on) {
+				return nil
+			}
+			return NewError(CodeNotFound, "没有找到这条记录。")
+		}
+	}
+	if on.Region != "" && !Covers(a.Region, on.Region) {
+		return NewError(CodeNotFound, "没有找到这条记录。")
+	}
+	return NewError(CodeForbidden, "您的岗位没有这项权限,如有需要请联系管理员。")
+}
+
+func (a Actor) reaches(s Scope, on Subject) bool {
+	switch s {
+	case ScopeAll:
+		return true
+	case ScopeRegion:
+		return Covers(a.Region, on.Region)
+	case ScopeDept:
+		return a.Dept != "" && on.Kind == "referral" && on.Dept == a.Dept
+	}
+	return false
+}
+
+// RegionPrefix is the part of a region's code that the codes of everything in it begin with: 6 digits of a county, 9
+// of a town, 12 of a village, all of a grid's id. It is "" for what is no region.
+func RegionPrefix(code string) string {
+	switch {
+	case IsGrid(code):
+		return code
+	case !isDigits(code) || len(code) != 12:
+		return ""
+	case strings.HasSuffix(code, "000000"):
+		return code[:6]
+	case strings.HasSuffix(code, "000"):
+		return code[:9]
+	}
+	return code
+}
+
+// Covers reports whether a region contains another one, or is it.
+func Covers(region, code string) bool {
+	p := RegionPrefix(region)
+	return p != "" && RegionPrefix(code) != "" && strings.HasPrefix(code, p)
+}
+
+// IsGrid reports whether s is a grid's id: a village's 12-digit code, '-', and three digits.
+func IsGrid(s string) bool {
+	return len(s) == 16 && s[12] == '-' && isDigits(s[:12]) && isDigits(s[13:])
+}
+
+func isDigits(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
+}
+
+// PermissionTable prints who may do what.
+func PermissionTable() string {
+	var b strings.Builder
+	for _, r := range append(slices.Clone(Roles), Term{string(RoleSystem), "系统"}) {
+		var verbs []string
+		scope := Scope("")
+		for _, p := range Permissions {
+			if p.Role == Role(r.Code) {
+				verbs, scope = append(verbs, string(p.Verb)), p.Scope
+			}
+		}
+		if len(verbs) == 0 {
+			verbs = []string{"(nothing at the desk)"}
+		}
+		fmt.Fprintf(&b, "%-14s %-6s %s\n", r.Code, scope, strings.Join(verbs, ", "))
+	}
+	return b.String()
+}

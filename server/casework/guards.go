@@ -1,0 +1,83 @@
+package casework
+
+import "slices"
+
+// Facts are what guards look at. The caller gathers them; guards only judge.
+type Facts struct {
+	// Of a visit.
+	Surveyor1, Surveyor2   string
+	SignedOne, SignedTwo   bool // the surveyors' signatures
+	AdultSigned            bool // an adult of the household who was present
+	RefusalReason, Witness bool // instead of that signature
+	Mode, ModeReason, Met  string
+	Missing                []string // labels of required questions without an answer
+	Reviewer               string
+	RelativeOfStaff        bool // the household is a near relative of staff
+	// Of a lead.
+	HasApprovedVisit  bool
+	Result            string // the proposed disposition
+	FedBack           bool
+	ConferenceMinuted bool
+}
+
+// guards are the conditions of the tables by name. Each returns nil or says what is missing and what to do.
+var guards = map[string]func(Facts) error{
+	"visit_complete":   visitComplete,
+	"visit_reviewable": visitReviewable,
+	"not_own_visit":    notOwnVisit,
+	"approved_visit":   approvedVisit,
+	"duplicate_result": duplicateResult,
+	"fed_back":         func(f Facts) error { return require(f.FedBack, "办结前请先反馈处置结果。") },
+	"conference_minuted": func(f Facts) error {
+		return require(f.ConferenceMinuted, "一事一议后核定,请填写会议结论。")
+	},
+}
+
+func require(ok bool, message string) error {
+	if ok {
+		return nil
+	}
+	return NewError(CodeGuardFailed, message)
+}
+
+// visitComplete is what a home visit needs before it may be submitted: two different surveyors, both signatures, that
+// of an adult who was present or his refusal with reason and witness, and a reason for a visit by phone or video.
+func visitComplete(f Facts) error {
+	switch {
+	case f.Surveyor1 == "" || f.Surveyor2 == "":
+		return require(false, "入户调查需要两名调查人,请补充第二名调查人。")
+	case f.Surveyor1 == f.Surveyor2:
+		return require(false, "两名调查人不能是同一个人,请改正。")
+	case !f.SignedOne || !f.SignedTwo:
+		return require(false, "请两名调查人都签名。")
+	case (f.Mode == "phone" || f.Mode == "video") && f.ModeReason == "":
+		return require(false, "电话或视频走访请写明原因。")
+	case f.Met == "seen" && !f.AdultSigned && !(f.RefusalReason && f.Witness):
+		return require(false, "请在场成年人签名;不签名的,请写明原因并由见证人确认。")
+	case len(f.Missing) > 0:
+		return require(false, "还有必填项没有填写:"+f.Missing[0]+"。")
+	}
+	return nil
+}
+
+// notOwnVisit keeps a reviewer from deciding on a visit that he made himself.
+func notOwnVisit(f Facts) error {
+	own := f.Reviewer != "" && slices.Contains([]string{f.Surveyor1, f.Surveyor2}, f.Reviewer)
+	return require(!own, "不能审核自己参与的走访,请转交其他审核员。")
+}
+
+func visitReviewable(f Facts) error {
+	if err := notOwnVisit(f); err != nil {
+		return err
+	}
+	return visitComplete(f)
+}
+
+// approvedVisit: every disposition but duplicate rests on an approved visit.
+func approvedVisit(f Facts) error {
+	return require(f.HasApprovedVisit || f.Result == "duplicate", "提出处置前,需先有审核通过的入户走访。")
+}
+
+func duplicateResult(f Facts) error {
+	return require(f.Result == "duplicate", "提出处置前,需先入户走访;只有重复线索可以直接提出。")
+}

@@ -1,0 +1,94 @@
+package casework
+
+var (
+	worker   = []Role{RoleGridWorker}
+	reviewer = []Role{RoleTownReviewer}
+	town     = []Role{RoleTownReviewer, RoleTownLeader}
+	bureau   = []Role{RoleBureauOfficer}
+	system   = []Role{RoleSystem}
+	staff    = []Role{RoleTownReviewer, RoleTownLeader, RoleBureauOfficer}
+	dept     = []Role{RoleDeptOfficer}
+)
+
+// LeadMachine takes a warning lead from its arrival to its closing. On time means: proposed by the deadline. Overdue
+// is derived, not a state.
+var LeadMachine = &Machine{"lead", "线索", []Transition{
+	{"new", "dispatch", bureau, "", "dispatched"},
+	{"dispatched", "assign", town, "", "assigned"},
+	{"assigned", "assign", town, "", "assigned"},
+	{"assigned", "start", worker, "", "visiting"},
+	{"assigned", "submit_visit", system, "", "visited"},
+	{"visiting", "submit_visit", system, "", "visited"},
+	{"visited", "take_review", system, "", "town_review"},
+	{"town_review", "return", reviewer, "", "returned"},
+	{"returned", "revisit", []Role{RoleGridWorker, RoleSystem}, "", "visiting"},
+	{"town_review", "propose", reviewer, "approved_visit", "proposed"},
+	{"proposed", "submit_county", system, "", "county_review"},
+	{"county_review", "county_return", bureau, "", "county_returned"},
+	{"county_returned", "reopen", town, "", "town_review"},
+	{"county_review", "conference", bureau, "", "conference"},
+	{"county_review", "verify", bureau, "", "verified"},
+	{"conference", "verify", bureau, "conference_minuted", "verified"},
+	{"verified", "feed_back", bureau, "", "feedback_sent"},
+	{"feedback_sent", "close", system, "fed_back", "closed"},
+	{"dispatched", "transfer", town, "", "dispatched"},
+	{"assigned", "transfer", town, "", "dispatched"},
+	{"dispatched", "propose", reviewer, "duplicate_result", "proposed"},
+	{"assigned", "propose", reviewer, "duplicate_result", "proposed"},
+	{"new", "mark_duplicate", bureau, "", "duplicate"},
+	{"dispatched", "mark_duplicate", staff, "", "duplicate"},
+}}
+
+// VisitMachine takes a home visit from the phone to its approval. An edit after the approval is an amendment under
+// review, not a transition.
+var VisitMachine = &Machine{"visit", "走访", []Transition{
+	{"", "submit", worker, "visit_complete", "submitted"},
+	{"draft", "submit", worker, "visit_complete", "submitted"},
+	{"returned", "submit", worker, "visit_complete", "submitted"},
+	{"submitted", "return", reviewer, "not_own_visit", "returned"},
+	{"submitted", "approve", reviewer, "visit_reviewable", "approved"},
+	{"submitted", "void", town, "", "void"},
+	{"returned", "void", town, "", "void"},
+}}
+
+// DispositionMachine takes a town's proposal through the county's verification.
+var DispositionMachine = &Machine{"disposition", "处置", []Transition{
+	{"", "propose", reviewer, "", "proposed"},
+	{"proposed", "verify", bureau, "", "verified"},
+	{"proposed", "return", bureau, "", "returned"},
+	{"returned", "repropose", reviewer, "", "proposed"},
+}}
+
+// ReferralMachine takes a referral to a department and its result back.
+var ReferralMachine = &Machine{"referral", "转办", []Transition{
+	{"", "send", staff, "", "sent"},
+	{"sent", "accept", dept, "", "accepted"},
+	{"sent", "decline", dept, "", "declined"},
+	{"accepted", "decline", dept, "", "declined"},
+	{"accepted", "start", dept, "", "in_progress"},
+	{"accepted", "deliver", dept, "", "delivered"},
+	{"in_progress", "deliver", dept, "", "delivered"},
+	{"delivered", "feed_back", dept, "", "result_fed_back"},
+	{"result_fed_back", "close", []Role{RoleBureauOfficer, RoleTownReviewer}, "", "closed"},
+	{"declined", "close", []Role{RoleBureauOfficer, RoleTownReviewer}, "", "closed"},
+}}
+
+// TaskMachine is what a phone shows as to be done.
+var TaskMachine = &Machine{"task", "任务", []Transition{
+	{"", "open", system, "", "open"},
+	{"open", "finish", []Role{RoleSystem, RoleGridWorker}, "", "done"},
+	{"open", "cancel", town, "", "cancelled"},
+}}
+
+// Review states follow from the visit: a review record is a decision, made once.
+var ReviewMachine = &Machine{"review", "审核", []Transition{
+	{"pending", "approve", reviewer, "not_own_visit", "approved"},
+	{"pending", "return", reviewer, "not_own_visit", "returned"},
+	{"pending", "reject", reviewer, "not_own_visit", "rejected"},
+	{"pending", "escalate", reviewer, "", "escalated"},
+	{"escalated", "approve", bureau, "", "approved"},
+	{"escalated", "return", bureau, "", "returned"},
+}}
+
+// Machines lists every state machine.
+var Machines = []*Machine{LeadMachine, VisitMachine, DispositionMachine, ReferralMachine, TaskMachine, ReviewMachine}
