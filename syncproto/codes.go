@@ -25,14 +25,19 @@ type Code string
 
 // Reasons to hold a group. Each can still end well.
 const (
-	CodeStaleState   Code = "stale_state"   // the workflow moved on since the act was captured
-	CodeMissingBase  Code = "missing_base"  // it builds on a change that has not arrived
-	CodeBlocked      Code = "blocked"       // an earlier group of the device on the same record is held
+	CodeStaleState   Code = "stale_state"  // the workflow moved on since the act was captured
+	CodeMissingBase  Code = "missing_base" // it builds on a change that has not arrived
+	CodeBlocked      Code = "blocked"      // an earlier group of the device on the same record is held
 	CodeOutOfScope   Code = "unknown_or_out_of_scope"
 	CodeGrantRevoked Code = "grant_revoked" // captured under a grant that was revoked since
 	CodeQuarantine   Code = "quarantine"    // the device is revoked, lost or frozen
 	CodeUnknownKind  Code = "unknown_kind"  // from a newer app; judged after the server's upgrade
 	CodeStoreFault   Code = "store_fault"   // judging it failed again and again; the desk looks at it
+)
+
+// What may be said of a judged group.
+const (
+	CodeAmendment Code = "amendment" // the record was approved already; the edit waits for a reviewer's word
 )
 
 // Reasons to reject a group: it can never become valid. Its bytes are kept all the same.
@@ -80,6 +85,8 @@ var words = map[Code]string{
 	CodeQuarantine:   "这台设备已被停用,内容已单独保存,请联系管理员。",
 	CodeUnknownKind:  "手机应用版本比服务器新,内容已保存,服务器升级后自动处理。",
 	CodeStoreFault:   "服务器暂时无法处理这一条,内容已保存,管理员会查看。",
+
+	CodeAmendment: "这条记录已审核通过,您的修改已作为更正申请提交,等待审核员确认。",
 
 	CodeBadChange:    "内容格式不正确,无法处理,原始内容已保存,请更新应用后重新提交。",
 	CodeServerField:  "其中有只能由系统填写的项目,请更新应用后重新提交。",

@@ -1,0 +1,64 @@
+# Aidloop. `make run` and `make test` are all that a newcomer needs; both fetch and build what they use into .cache/.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BIN     := .cache/bin/aidloop
+DATA    ?= .cache/demo-data
+FUZZTIME ?= 10s
+GO      ?= go
+# Packages where a data race would lose somebody's work.
+RACED   := ./syncproto/... ./server/loop/... ./storage/sqlite/... ./storage/device/... ./mobile-api/...
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+
+.PHONY: help run build test check race bench campaign fuzz demo clean setup s3-server tusjs
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)$$/  make \1\t\2/' | expand -t 22
+
+setup:
+	@command -v $(GO) >/dev/null || { echo "Go is missing: install Go $$(sed -n 's/^go //p' go.mod) or newer and put it on the PATH."; exit 1; }
+
+build: setup ## build the binary into .cache/bin
+	@mkdir -p .cache/bin
+	CGO_ENABLED=0 $(GO) build -o $(BIN) ./server/cmd/aidloop
+
+run: build ## build and start everything with the demonstration world
+	exec $(BIN) serve --demo --data $(DATA)
+
+demo: build ## play one turn of the closed loop with real devices
+	$(BIN) demo
+
+test: setup s3-server tusjs ## everything that a contribution must pass
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "run gofmt on:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) test -timeout 14m ./...
+	@$(MAKE) --no-print-directory build
+
+race: setup s3-server tusjs
+	CGO_ENABLED=1 $(GO) test -race -timeout 25m $(RACED)
+
+check: test race ## test, and the race detector and static analysis
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) mod tidy -diff
+
+bench: build ## print every duration and ratio
+	$(BIN) bench
+
+campaign: setup ## the long proofs: 200 kills under load
+	AIDLOOP_KILLS=200 $(GO) test -count=1 -timeout 60m -run 'TestKills' -v ./fixtures/crash
+
+fuzz: setup ## fuzz every decoder for FUZZTIME each
+	@for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+
+s3-server: setup
+	@storage/blob/s3/build-s3-server.sh
+
+tusjs:
+	@command -v npm >/dev/null || { echo "Node.js with npm is missing: install Node.js 20 or newer."; exit 1; }
+	@cd mobile-api/blobs/testdata/tusjs && { [ -d node_modules ] || npm ci --no-audit --no-fund --loglevel=error; }
+
+clean: ## remove everything that was built or fetched
+	rm -rf .cache mobile-api/blobs/testdata/tusjs/node_modules

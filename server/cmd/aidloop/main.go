@@ -1,0 +1,35 @@
+// Command aidloop is the whole of Aidloop in one binary: the server, a phone for scripts, and the tools beside them.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli lists the subcommands. Every flag can also be set by an environment variable AIDLOOP_<FLAG>.
+type cli struct {
+	Version versionCmd `cmd:"" help:"Print the versions of the program and of its protocol."`
+}
+
+// Exit codes: 0 all is well, 1 it failed, 2 it was called wrongly.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	var c cli
+	parser := kong.Must(&c, kong.Name("aidloop"), kong.Description("Offline-first field survey and the closed loop of social assistance."),
+		kong.DefaultEnvars("AIDLOOP"), kong.UsageOnError())
+	ctx, err := parser.Parse(os.Args[1:])
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "aidloop: %v\nSee aidloop --help.\n", err)
+		os.Exit(exitUsage)
+	}
+	if err := ctx.Run(); err != nil {
+		fmt.Fprintf(os.Stderr, "aidloop: %v\n", err)
+		os.Exit(exitFailed)
+	}
+}
