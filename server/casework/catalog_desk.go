@@ -43,7 +43,7 @@ var Catalog = []*Kind{
 		server("form_id", "编号", Text).public(), server("version", "版本", Text).public(), server("title", "名称", Text).public(), server("questions", "问题", List).public(),
 	}},
 	{Name: "standard", Label: "标准", Bucket: BucketRef, Fields: []Field{
-		server("code", "代码", Text).public(), server("name", "名称", Text).public(), server("region", "区划", Text).public(), server("urban", "城镇", Bool).public(),
+		server("code", "代码", Text).public(), server("name", "名称", Text).public(), server("region", "区划", Text).public(), server("area", "城乡", Text).public(),
 		server("value", "数值", Int).public(), server("unit", "单位", Text).public(), server("from", "起", Date).public(), server("until", "止", Date).public(), server("source", "来源", Text).public(),
 	}},
 	{Name: "calendar", Label: "工作日历", Bucket: BucketRef, Fields: []Field{

@@ -212,7 +212,8 @@ type Device struct {
 }
 
 // Batch is what one push brought, as it came: Data is the request's body in its encoding ("", "gzip" or "zstd").
-// Hashes are the group hashes, in order; with Prev they give every chain head. Outcomes is the stored answer.
+// First and Last bound the changes that were new in it; Data may repeat earlier ones before them. Outcomes is the
+// stored answer.
 type Batch struct {
 	ID       int64
 	Device   string
@@ -287,13 +288,14 @@ type EnrolCode struct {
 	Device  string // that it was exchanged for
 }
 
-// Session is a family of refresh tokens. Only the newest generation is valid; an older one voids the family.
+// Session is a family of refresh tokens. The newest token is valid, and the one before it until the newest was used
+// once, since a phone may never have received it. Any other of the family voids the whole family.
 type Session struct {
 	ID        string
 	User      string
 	Device    string // "" for the desk
 	Token     string // SHA-256 of the newest refresh token
-	Gen       int64
+	Prev      string // SHA-256 of the one before
 	CreatedAt int64
 	Expires   int64
 	RevokedAt int64

@@ -1,0 +1,127 @@
+package loop
+
+import (
+	"context"
+	"errors"
+
+	"aidloop/server/casework"
+	"aidloop/syncproto"
+)
+
+// Assign gives a lead to a grid worker. A lead whose person is in the pool moves under the household, so that several
+// leads of one household become one visit; another one moves to the worker's grid as it is. The worker's phone learns
+// of it at its next sync, with a task.
+func (l *Loop) Assign(ctx context.Context, by casework.Actor, lead, userID, grid string) error {
+	return l.run(ctx, func(w *work) error {
+		g := w.newGroup()
+		ref := syncproto.Ref{Kind: "lead", ID: lead}
+		d, err := g.visible(by, casework.VerbAssign, ref)
+		if err != nil {
+			return err
+		}
+		u, err := w.tx.User(userID)
+		if errors.Is(err, ErrNotFound) || err == nil && (casework.Role(u.Role) != casework.RoleGridWorker || !casework.Covers(by.Region, u.Region)) {
+			return casework.NewError("invalid_value", "请选择本镇的网格员。")
+		}
+		if err != nil {
+			return err
+		}
+		root, bucket, err := w.target(d, u, grid)
+		if err != nil {
+			return err
+		}
+		if err := g.step(d, "assign", by.Role, casework.Facts{}, map[string]any{"assignee": u.ID, "grid": gridOf(bucket)}); err != nil {
+			return err
+		}
+		if err := w.grant(g, u, bucket); err != nil {
+			return err
+		}
+		if err := g.moveRoot(d.rec.Root, root, bucket); err != nil {
+			return err
+		}
+		if err := g.openTask(d, u.ID, "visit", "入户核实", nil); err != nil {
+			return err
+		}
+		w.auditBy(by, "assign", ref, root, map[string]any{"assignee": u.ID})
+		return g.commit()
+	})
+}
+
+// target says under which root and in which bucket an assigned lead belongs.
+func (w *work) target(d *draft, u *User, grid string) (syncproto.Ref, string, error) {
+	if h := d.rec.Body.Str("household"); h != "" {
+		root := syncproto.Ref{Kind: "household", ID: h}
+		s, err := w.stored(root)
+		if err != nil {
+			return root, "", err
+		}
+		if s != nil && !s.Deleted && gridOf(s.Bucket) != "" {
+			return root, s.Bucket, nil
+		}
+	}
+	if grid == "" {
+		grid = u.Region
+	}
+	bucket := syncproto.BucketGrid + grid
+	if !casework.IsGrid(grid) || !syncproto.ValidBucket(bucket) {
+		return d.rec.Root, "", casework.NewError("invalid_value", "请选择网格。")
+	}
+	return d.rec.Root, bucket, nil
+}
+
+// openTask puts a task beside a case record: what the worker has to do, by when, and on which questions.
+func (g *group) openTask(of *draft, assignee, kind, title string, questions []any) error {
+	ref := syncproto.Ref{Kind: "task", ID: g.w.l.newID()}
+	f := map[string]any{"type": kind, "assignee": assignee, "title": title, "state": "open", "created_at": g.w.clockTime(),
+		of.rec.Kind: of.rec.ID}
+	if of.rec.Kind == "visit" {
+		f["lead"] = optional(of.rec.Body.Str("lead"))
+	}
+	if due := g.dueOf(of); due != "" {
+		f["due_on"] = due
+	}
+	if len(questions) > 0 {
+		f["questions"] = questions
+	}
+	_, err := g.serverPut(ref, of.rec.Root, of.bucket, syncproto.Fields(f))
+	return err
+}
+
+// dueOf is the deadline that a record stands under: its own, or its lead's.
+func (g *group) dueOf(d *draft) string {
+	if due := d.rec.Body.Str("due_on"); due != "" || d.rec.Kind == "lead" {
+		return due
+	}
+	lead, err := g.live(syncproto.Ref{Kind: "lead", ID: d.rec.Body.Str("lead")})
+	if err != nil {
+		return ""
+	}
+	return lead.rec.Body.Str("due_on")
+}
+
+// closeTasks marks the open tasks of a type that belong to a record as done.
+func (g *group) closeTasks(of *draft, kind string) error {
+	var refs []syncproto.Ref
+	err := g.w.tx.ByRoot(of.rec.Root, func(s *Stored) error {
+		if s.Ref.Kind == "task" && s.Index.State == "open" {
+			refs = append(refs, s.Ref)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, ref := range refs {
+		t, err := g.live(ref)
+		if err != nil {
+			return err
+		}
+		b := t.rec.Body
+		if b.Str("type") == kind && b.Str(of.rec.Kind) == of.rec.ID {
+			if _, err := g.serverSet(ref, map[string]any{"state": "done"}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

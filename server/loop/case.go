@@ -1,0 +1,196 @@
+package loop
+
+import (
+	"context"
+
+	"aidloop/server/casework"
+	"aidloop/syncproto"
+)
+
+// Entity is one record as the desk shows it: its fields, opened where the caller may open them, and for every field
+// who wrote it and when.
+type Entity struct {
+	Ref     syncproto.Ref
+	Fields  map[string]any
+	Sealed  []string // names of fields that the caller may not open
+	Written map[string]Written
+}
+
+// Written says who wrote a field, and when as the server takes it.
+type Written struct {
+	By string `json:"by"` // a user id, or "server"
+	At int64  `json:"at"` // milliseconds since 1970 UTC
+}
+
+// Case is everything about one visit, lead, disposition or referral that a desk needs to decide on it.
+type Case struct {
+	Record      Entity
+	Related     []Entity // every other record of the same root that bears on it
+	Form        *casework.Form
+	Differences []casework.Difference // of a visit, from the household's record
+	Conflicts   []Entity
+	History     []Audit
+	Past        []PastVersion
+}
+
+// PastVersion is what single fields of the record were before they were written anew.
+type PastVersion struct {
+	At      int64
+	By      string
+	Changed map[string]any // field → the former value; nil for a field that was not there
+}
+
+// Case opens a case record for the desk. Opening sealed fields is audited in the same transaction.
+func (l *Loop) Case(ctx context.Context, by casework.Actor, ref syncproto.Ref) (*Case, error) {
+	var out *Case
+	err := l.run(ctx, func(w *work) error {
+		out = &Case{}
+		g := w.newGroup()
+		d, err := g.visible(by, casework.VerbReadCase, ref)
+		if err != nil {
+			return err
+		}
+		ring := &syncproto.Keyring{}
+		subject := subjectOf(ref.Kind, d.bucket, d.rec.Body)
+		sealed := by.May(casework.VerbReadSealed, subject) == nil
+		if sealed {
+			if ring, err = g.ring(d.rec.Root, d.bucket); err != nil {
+				return err
+			}
+			w.auditBy(by, "reveal", ref, d.rec.Root, nil)
+		}
+		return w.fill(out, by, d, ring)
+	})
+	return out, err
+}
+
+func (w *work) fill(out *Case, by casework.Actor, d *draft, ring *syncproto.Keyring) error {
+	out.Record = w.entity(ring, d.rec)
+	err := w.tx.ByRoot(d.rec.Root, func(s *Stored) error {
+		rec, err := parseStored(s)
+		if err != nil || s.Ref == d.rec.Ref || !bears(by, d, rec) {
+			return err
+		}
+		e := w.entity(ring, *rec)
+		if s.Ref.Kind == "conflict" {
+			out.Conflicts = append(out.Conflicts, e)
+		} else {
+			out.Related = append(out.Related, e)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if d.rec.Kind == "visit" {
+		if err := w.compare(out, d, ring); err != nil {
+			return err
+		}
+	}
+	if by.Role == casework.RoleDeptOfficer {
+		return nil
+	}
+	if out.History, err = w.tx.Audit(d.rec.Root, 0, 200); err != nil {
+		return err
+	}
+	return w.tx.History(d.rec.Ref, func(p Past) error {
+		v, err := w.pastVersion(p, out.Record, ring)
+		out.Past = append(out.Past, v)
+		return err
+	})
+}
+
+// bears reports whether a record of the same root belongs on the page. A department sees the household and the
+// disposition behind its referral, not the visits and other departments' affairs.
+func bears(by casework.Actor, d *draft, rec *syncproto.Record) bool {
+	if rec.Kind == "key" {
+		return false
+	}
+	if by.Role == casework.RoleDeptOfficer {
+		return rec.Kind == "household" || rec.Kind == "person" || rec.Kind == "disposition" && rec.ID == d.rec.Body.Str("disposition")
+	}
+	switch rec.Kind {
+	case "evidence":
+		return d.rec.Kind != "visit" || rec.Body.Str("visit") == d.rec.ID
+	case "conflict":
+		return rec.Body.Str("rec") == d.rec.Ref.String() || d.rec.Kind != "visit"
+	}
+	return true
+}
+
+func parseStored(s *Stored) (*syncproto.Record, error) {
+	env, err := syncproto.ParseEnvelope(s.Env)
+	if err != nil {
+		return nil, err
+	}
+	body, err := syncproto.ParseObject(s.Body)
+	if err != nil {
+		return nil, err
+	}
+	return &syncproto.Record{Envelope: env, Body: body}, nil
+}
+
+func (w *work) entity(ring *syncproto.Keyring, rec syncproto.Record) Entity {
+	e := Entity{Ref: rec.Ref, Fields: opened(ring, rec.Ref, rec.Body), Written: map[string]Written{}}
+	for _, f := range rec.Body {
+		v := rec.Of(f.Name)
+		e.Written[f.Name] = Written{w.author(v.Stamp), v.Time}
+		if _, ok := e.Fields[f.Name]; !ok {
+			e.Sealed = append(e.Sealed, f.Name)
+		}
+	}
+	return e
+}
+
+// compare adds the visit's form and its differences from the household's record.
+func (w *work) compare(out *Case, d *draft, ring *syncproto.Keyring) error {
+	form, err := formOf(w.stored, d.rec.Body)
+	if casework.CodeOf(err) == "form_unknown" {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	out.Form = form
+	household, persons, err := caseRecords(w.tx, ring, d.rec.Root)
+	if err != nil {
+		return err
+	}
+	out.Differences = casework.Differences(form, answersOf(form, out.Record.Fields), household, persons)
+	return nil
+}
+
+func (w *work) pastVersion(p Past, now Entity, ring *syncproto.Keyring) (PastVersion, error) {
+	v := PastVersion{At: p.At, By: w.author(p.By), Changed: map[string]any{}}
+	body, err := syncproto.ParseObject(p.Body)
+	if err != nil {
+		return v, err
+	}
+	was := opened(ring, p.Ref, body)
+	for name := range now.Fields {
+		if old, ok := was[name]; !ok {
+			v.Changed[name] = nil
+		} else if string(body.Get(name)) != string(mustRaw(now.Fields[name])) {
+			v.Changed[name] = old
+		}
+	}
+	return v, nil
+}
+
+// mustRaw writes a value that came out of a body; what cannot be written compares as different.
+func mustRaw(v any) syncproto.Raw {
+	raw, err := syncproto.Value(v)
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+// Scope lists the buckets that a user's devices may hold.
+func (l *Loop) Scope(ctx context.Context, user string) (scope []string, err error) {
+	err = l.store.Read(ctx, func(tx ReadTx) error {
+		scope, err = l.scope(tx, user)
+		return err
+	})
+	return scope, err
+}

@@ -1,0 +1,85 @@
+package loop
+
+import (
+	"context"
+	"errors"
+
+	"aidloop/syncproto"
+)
+
+// Exchange is one sync request from beginning to end: what the device pushes is received and committed first, then
+// what it wants is fed from a later snapshot, so that it sees its own writes. The reader is nil where no valid token
+// came along: a push is taken all the same, since the device signs it, and only the rows are left out, with a fault
+// that says so. It returns the response's frames; an error refuses the exchange, of which nothing was then stored.
+func (l *Loop) Exchange(ctx context.Context, p Push, reader *Reader) ([]byte, error) {
+	req := p.Request
+	if req.Hello.Versions[0] > syncproto.ProtocolVersion {
+		return nil, syncproto.Refuse(syncproto.CodeVersion, "this server speaks version 1")
+	}
+	if reader != nil && reader.Device != req.Hello.Device {
+		return nil, syncproto.Refuse(syncproto.CodeForeignToken, "the token was issued to another device")
+	}
+	var pushed *Pushed
+	if len(req.Groups) > 0 {
+		var err error
+		if pushed, err = l.Receive(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	out, state, err := l.greet(ctx, req.Hello.Device)
+	if err != nil {
+		return nil, err
+	}
+	frames := 1
+	if pushed != nil {
+		out = syncproto.AppendJSON(out, syncproto.FrameOutcomes, pushed.Outcomes)
+		out = syncproto.AppendJSON(out, syncproto.FrameReceipt, pushed.Receipt)
+		frames += 2
+	}
+	more := false
+	if req.Want != nil {
+		if code := mayPull(reader, state); code != "" {
+			out = syncproto.AppendJSON(out, syncproto.FrameFault, syncproto.Fault{Code: code, Message: code.Words()})
+			frames++
+		} else {
+			var n int
+			if out, n, more, err = l.Feed(ctx, *reader, req.Want, out); err != nil {
+				return nil, err
+			}
+			frames += n
+		}
+	}
+	return syncproto.AppendJSON(out, syncproto.FrameEnd, syncproto.End{Frames: frames, More: more}), nil
+}
+
+func mayPull(reader *Reader, state string) syncproto.Code {
+	switch {
+	case reader == nil:
+		return syncproto.CodeTokenInvalid
+	case state == DeviceFrozen:
+		return syncproto.CodeFork
+	case state != DeviceActive:
+		return syncproto.CodeRevoked
+	}
+	return ""
+}
+
+// greet writes the response's first frame: where the server stands with this device.
+func (l *Loop) greet(ctx context.Context, device string) (out []byte, state string, err error) {
+	err = l.store.Read(ctx, func(tx ReadTx) error {
+		dev, err := tx.Device(device)
+		if errors.Is(err, ErrNotFound) {
+			return syncproto.Refuse(syncproto.CodeUnknownDevice, "")
+		}
+		if err != nil {
+			return err
+		}
+		state = dev.State
+		out = syncproto.AppendJSON(nil, syncproto.FrameHelloReply, syncproto.HelloReply{
+			Version: syncproto.ProtocolVersion, Catalog: catalogVersion, Incarnation: tx.Incarnation(),
+			Now: l.clock().UnixMilli(), Have: dev.Have, Head: dev.Head.String(),
+		})
+		return nil
+	})
+	return out, state, err
+}

@@ -1,0 +1,180 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"aidloop/syncproto"
+)
+
+// Reader is the principal of a pull: a device of a user, by its access token.
+type Reader struct {
+	User   string
+	Device string
+}
+
+// feeding writes one response's buckets, page by page, within a budget of bytes.
+type feeding struct {
+	tx     ReadTx
+	inc    string
+	out    []byte
+	frames int
+	budget int
+	more   bool
+}
+
+func (f *feeding) json(t syncproto.FrameType, v any) {
+	f.out = syncproto.AppendJSON(f.out, t, v)
+	f.frames++
+}
+
+// Feed appends to dst what a device wants: the buckets of its scope, each from its cursor to a page or a checkpoint,
+// and a drop for every bucket that it holds and should not. The scope is computed from the grants inside the same
+// snapshot, never from what the device claims: its user: bucket first, so that it learns of new grants and keys
+// before the rows they open, then ref, then grids in order of names. Stored bytes go out as they are. It returns the
+// number of frames, and whether the budget ended before the feed.
+func (l *Loop) Feed(ctx context.Context, r Reader, want *syncproto.Want, dst []byte) (out []byte, frames int, more bool, err error) {
+	f := &feeding{out: dst, budget: syncproto.MaxPageBytes}
+	if want.MaxBytes > 0 {
+		f.budget = min(f.budget, max(want.MaxBytes, 4096))
+	}
+	err = l.store.Read(ctx, func(tx ReadTx) error {
+		f.tx, f.inc, f.frames, f.more = tx, tx.Incarnation(), 0, false
+		f.out = f.out[:len(dst)]
+		scope, err := l.scope(tx, r.User)
+		if err != nil {
+			return err
+		}
+		return f.all(scope, want)
+	})
+	return f.out, f.frames, f.more, err
+}
+
+func (f *feeding) all(scope []string, want *syncproto.Want) error {
+	at := make(map[string]syncproto.Cursor, len(want.Cursors))
+	for _, c := range want.Cursors {
+		if !slices.Contains(scope, c.Bucket) {
+			f.json(syncproto.FrameDrop, syncproto.Drop{Bucket: c.Bucket})
+			continue
+		}
+		cur, err := syncproto.ParseCursor(c.Cursor)
+		if err != nil {
+			return syncproto.Refuse(syncproto.CodeMalformed, "want: "+err.Error())
+		}
+		at[c.Bucket] = cur
+	}
+	for _, bucket := range scope {
+		if f.more {
+			return nil
+		}
+		cur, known := at[bucket]
+		if err := f.bucket(bucket, cur, known); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bucket sends one bucket. A cursor of another incarnation, beyond the head or below the floor starts afresh.
+func (f *feeding) bucket(name string, cur syncproto.Cursor, known bool) error {
+	head, err := f.tx.Bucket(name)
+	if err != nil {
+		return err
+	}
+	fresh := !known || cur.Incarnation != f.inc || cur.Seq > head.Seq || cur.Seq < head.Floor
+	if fresh {
+		cur.Seq = 0
+	} else if cur.Seq == head.Seq {
+		return nil // the device verified this head when it got there
+	}
+	f.json(syncproto.FrameBucket, syncproto.BucketStart{Bucket: name, From: cur.Seq, Fresh: fresh})
+	sent, err := f.rows(name, cur.Seq, fresh)
+	if err != nil {
+		return err
+	}
+	if f.more {
+		f.json(syncproto.FramePage, syncproto.Page{Seq: sent})
+		return nil
+	}
+	f.json(syncproto.FrameCheckpoint, syncproto.Checkpoint{Bucket: name, Incarnation: f.inc, Seq: head.Seq, Count: head.Count, Digest: head.Digest.String()})
+	return nil
+}
+
+// rows sends entries behind after and stops, between two seqs, when the budget is used up. A fresh start needs no
+// deletions and exits: what is absent is gone.
+func (f *feeding) rows(bucket string, after uint64, fresh bool) (sent uint64, err error) {
+	sent = after
+	err = f.tx.Feed(bucket, after, func(e Entry) (bool, error) {
+		if e.Seq != sent && len(f.out) >= f.budget {
+			f.more = true
+			return false, nil
+		}
+		sent = e.Seq
+		switch {
+		case fresh && (e.Exit || e.Deleted):
+		case e.Exit:
+			f.json(syncproto.FrameExit, syncproto.Exit{Seq: e.Seq, Kind: e.Ref.Kind, ID: e.Ref.ID})
+		default:
+			f.out = syncproto.AppendRow(f.out, e.Seq, e.Env, e.Body)
+			f.frames++
+		}
+		return true, nil
+	})
+	return sent, err
+}
+
+// scope lists the buckets that a user's devices may hold: his own, ref, and the grids he has a grant for. A disabled
+// user keeps his own bucket only, so that he learns of it.
+func (l *Loop) scope(tx ReadTx, user string) ([]string, error) {
+	own := syncproto.BucketUser + user
+	grants, err := l.grants(tx, user)
+	if err != nil {
+		return nil, err
+	}
+	u, err := tx.User(user)
+	if errors.Is(err, ErrNotFound) || err == nil && u.Disabled {
+		return []string{own}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var grids []string
+	for _, g := range grants {
+		if g.active && syncproto.DeviceBucket(g.bucket) && !slices.Contains(grids, g.bucket) {
+			grids = append(grids, g.bucket)
+		}
+	}
+	slices.Sort(grids)
+	return append([]string{own, syncproto.BucketRef}, grids...), nil
+}
+
+// grantView is what judging and feeding need of a grant record.
+type grantView struct {
+	bucket string
+	role   string
+	active bool
+	seq    uint64 // of the grant's newest version in the user's bucket: when it was given or revoked
+	ended  int64  // when it was revoked, milliseconds
+}
+
+// grants reads the grant records of a user's own bucket.
+func (l *Loop) grants(tx ReadTx, user string) ([]grantView, error) {
+	var list []grantView
+	err := tx.ByRoot(userRoot(user), func(s *Stored) error {
+		if s.Ref.Kind != "grant" {
+			return nil
+		}
+		body, err := syncproto.ParseObject(s.Body)
+		if err != nil {
+			return err
+		}
+		list = append(list, grantView{bucket: body.Str("bucket"), role: body.Str("role"), seq: s.Seq,
+			active: body.Str("state") == "active", ended: parseTime(body.Str("ended_at"))})
+		return nil
+	})
+	return list, err
+}
+
+// userRoot is the root of the records in a user's own bucket.
+func userRoot(user string) syncproto.Ref { return syncproto.Ref{Kind: "user", ID: user} }

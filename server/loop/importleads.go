@@ -1,0 +1,167 @@
+package loop
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+
+	"aidloop/server/casework"
+	"aidloop/syncproto"
+)
+
+// LeadRow is one lead as a sender's table has it. Row is its line there, for the report.
+type LeadRow struct {
+	Row         int
+	SourceRef   string // the sender's own number; the same number again is the same lead
+	Type        string
+	SubjectName string
+	IDNumber    string
+	Phone       string
+	Town        string // a 12-digit code, or a name
+	Village     string
+	Address     string
+	Reason      string
+	IssuedOn    string // "2006-01-02"
+}
+
+// RowReport says what became of one row.
+type RowReport struct {
+	Row     int    `json:"row"`
+	Status  string `json:"status" enum:"imported,unchanged,refused"`
+	Lead    string `json:"lead,omitempty"`
+	Linked  bool   `json:"linked,omitempty"` // the person is in the pool already
+	Field   string `json:"field,omitempty"`
+	Message string `json:"message,omitempty"`
+}
+
+// Report says what became of a whole table.
+type Report struct {
+	Imported  int         `json:"imported"`
+	Unchanged int         `json:"unchanged"`
+	Refused   int         `json:"refused"`
+	Rows      []RowReport `json:"rows"`
+}
+
+// MaxImportRows bounds one table.
+const MaxImportRows = 20000
+
+// importChunk is how many rows share a transaction, so that a long table does not hold up the phones.
+const importChunk = 200
+
+// ImportLeads takes leads from a sender's table. A bad row is refused with its reason and stops nothing; a row that is
+// on record already (same source and number) is left as it is, so that a table can be sent again.
+func (l *Loop) ImportLeads(ctx context.Context, by casework.Actor, source string, rows []LeadRow) (*Report, error) {
+	if err := by.May(casework.VerbImportLeads, casework.Subject{Kind: "lead", Region: by.Region}); err != nil {
+		return nil, err
+	}
+	if !casework.ValidEnum("lead_source", source) {
+		return nil, casework.NewError("invalid_value", "线索来源不正确,请选择省级下发、数据比对、群众申报、部门推送或走访发现。")
+	}
+	if len(rows) > MaxImportRows {
+		return nil, casework.NewError("too_large", fmt.Sprintf("一次最多导入%d行,请分批导入。", MaxImportRows))
+	}
+	places, err := l.places(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rep := &Report{}
+	for start := 0; start < len(rows); start += importChunk {
+		chunk := rows[start:min(start+importChunk, len(rows))]
+		var reports []RowReport
+		err := l.run(ctx, func(w *work) error {
+			reports = reports[:0]
+			for _, row := range chunk {
+				r, err := w.importLead(w.newGroup(), by, source, row, places)
+				if err != nil {
+					return err
+				}
+				reports = append(reports, r)
+			}
+			return nil
+		})
+		if err != nil {
+			return rep, err
+		}
+		rep.add(reports)
+	}
+	return rep, nil
+}
+
+func (r *Report) add(rows []RowReport) {
+	r.Rows = append(r.Rows, rows...)
+	for _, row := range rows {
+		switch row.Status {
+		case "imported":
+			r.Imported++
+		case "unchanged":
+			r.Unchanged++
+		default:
+			r.Refused++
+		}
+	}
+}
+
+func (w *work) importLead(g *group, by casework.Actor, source string, row LeadRow, places *places) (RowReport, error) {
+	rep := RowReport{Row: row.Row, Status: "refused"}
+	lead, field, message := places.check(row)
+	if message != "" {
+		rep.Field, rep.Message = field, message
+		return rep, nil
+	}
+	ref := syncproto.Ref{Kind: "lead", ID: syncproto.DerivedID("lead", source+"|"+row.SourceRef)}
+	rep.Lead = ref.ID
+	d, err := g.open(ref)
+	if err != nil {
+		return rep, err
+	}
+	if d.exists {
+		rep.Status = "unchanged"
+		return rep, nil
+	}
+	lead["source"], lead["source_ref"], lead["state"] = source, row.SourceRef, "new"
+	household, err := w.householdOf(lead["subject_id_no"])
+	if err != nil {
+		return rep, err
+	}
+	if household != "" {
+		lead["household"], rep.Linked = household, true
+	}
+	bucket := syncproto.BucketDesk + by.Region
+	var key syncproto.Key
+	_, _ = rand.Read(key[:]) // never fails: crypto/rand ends the program instead
+	keyRef, keyFields := w.l.newCaseKey(ref, bucket, key)
+	if _, err := g.serverPut(keyRef, ref, bucket, keyFields); err != nil {
+		return rep, err
+	}
+	if err := g.putSealed(syncproto.NewSealer(key), ref, ref, bucket, lead); err != nil {
+		return rep, err
+	}
+	w.auditBy(by, "import_lead", ref, ref, nil)
+	rep.Status = "imported"
+	return rep, g.commit()
+}
+
+// householdOf finds the household of a person of the pool by the blind index of the identity number.
+func (w *work) householdOf(idNumber any) (string, error) {
+	s, _ := idNumber.(string)
+	if s == "" {
+		return "", nil
+	}
+	refs, err := w.tx.ByBlind(w.l.secrets.blind("id_no", s))
+	if err != nil {
+		return "", err
+	}
+	for _, ref := range refs {
+		if ref.Kind != "person" {
+			continue
+		}
+		p, err := w.stored(ref)
+		if err != nil {
+			return "", err
+		}
+		if p != nil && !p.Deleted && p.Root.Kind == "household" {
+			return p.Root.ID, nil
+		}
+	}
+	return "", nil
+}

@@ -1,0 +1,96 @@
+package loop
+
+import (
+	"context"
+
+	"aidloop/server/casework"
+	"aidloop/syncproto"
+)
+
+// Filter selects the records of a desk list. Empty members do not restrict; the caller's own region always does.
+type Filter struct {
+	Kind   string // lead, visit, disposition or referral
+	States []string
+	Region string
+	Owner  string
+	DueTo  string
+	ByDue  bool
+	After  string
+	Limit  int
+}
+
+// Item is one line of a desk list: the record's open fields, and what a line needs from others. Sealed fields are
+// left out; Case opens them, and says so in the audit.
+type Item struct {
+	Ref    syncproto.Ref
+	Region string
+	Fields map[string]any
+}
+
+// List is a page of a desk list.
+type List struct {
+	Items []Item
+	Next  string
+}
+
+// Queue lists what waits at a desk. A department sees the referrals that were sent to it and nothing else.
+func (l *Loop) Queue(ctx context.Context, by casework.Actor, f Filter) (*List, error) {
+	q, err := query(by, f)
+	if err != nil {
+		return nil, err
+	}
+	out := &List{Items: []Item{}}
+	err = l.store.Read(ctx, func(tx ReadTx) error {
+		page, err := tx.Find(q)
+		if err != nil {
+			return err
+		}
+		out.Next = page.Next
+		for _, s := range page.Items {
+			body, err := syncproto.ParseObject(s.Body)
+			if err != nil {
+				return err
+			}
+			if by.May(casework.VerbList, subjectOf(s.Ref.Kind, s.Bucket, body)) != nil {
+				continue
+			}
+			out.Items = append(out.Items, Item{s.Ref, regionOf(s.Bucket), openFields(body)})
+		}
+		return nil
+	})
+	return out, err
+}
+
+func query(by casework.Actor, f Filter) (Query, error) {
+	q := Query{Kind: f.Kind, States: f.States, Owner: f.Owner, DueTo: f.DueTo, ByDue: f.ByDue, After: f.After, Limit: f.Limit}
+	if q.Limit <= 0 || q.Limit > 500 {
+		q.Limit = 50
+	}
+	if by.Role == casework.RoleDeptOfficer {
+		if f.Kind != "referral" {
+			return q, casework.NewError(casework.CodeForbidden, "部门只能查看转办给本部门的事项。")
+		}
+		q.Owner = by.Dept
+		return q, by.May(casework.VerbList, casework.Subject{Kind: "referral", Dept: by.Dept})
+	}
+	region := by.Region
+	if f.Region != "" {
+		region = f.Region
+	}
+	q.Region = casework.RegionPrefix(region)
+	return q, by.May(casework.VerbList, casework.Subject{Kind: f.Kind, Region: region})
+}
+
+// openFields are the fields of a body that are not sealed, as Go values.
+func openFields(body syncproto.Object) map[string]any {
+	m := make(map[string]any, len(body))
+	for _, f := range body {
+		if syncproto.IsSealed(f.Value) {
+			continue
+		}
+		if v, err := f.Value.Decode(); err == nil {
+			m[f.Name] = v
+		}
+	}
+	return m
+}

@@ -1,0 +1,125 @@
+package loop
+
+import (
+	"context"
+	"crypto/rand"
+
+	"aidloop/server/casework"
+	"aidloop/syncproto"
+)
+
+// Registration is a household of the pool as it is first entered: from a county's list, or for a demonstration. Fields
+// are catalog fields in Go values; sealed ones are given in the open and sealed on the way in.
+type Registration struct {
+	ID      string
+	Grid    string // the grid that the household lives in
+	Fields  map[string]any
+	Persons []Member
+}
+
+// Member is a person of a household.
+type Member struct {
+	ID     string
+	Fields map[string]any
+}
+
+// Register enters households, as many as are given in one transaction. One that is on record already is left as it is,
+// so that a list can be entered again.
+func (l *Loop) Register(ctx context.Context, by casework.Actor, households []Registration) (added int, err error) {
+	keys := make([]syncproto.Key, len(households))
+	for i := range keys {
+		_, _ = rand.Read(keys[i][:]) // never fails: crypto/rand ends the program instead
+	}
+	err = l.run(ctx, func(w *work) error {
+		added = 0
+		for i, h := range households {
+			if err := by.May(casework.VerbRegister, casework.Subject{Kind: "household", Region: h.Grid}); err != nil {
+				return err
+			}
+			new, err := w.register(w.newGroup(), h, keys[i])
+			if err != nil {
+				return err
+			}
+			if new {
+				added++
+			}
+		}
+		w.note(Audit{Actor: by.UserID, Role: string(by.Role), Verb: "register",
+			Details: syncproto.Fields(map[string]any{"households": added}).Bytes()})
+		return nil
+	})
+	return added, err
+}
+
+func (w *work) register(g *group, h Registration, key syncproto.Key) (bool, error) {
+	root := syncproto.Ref{Kind: "household", ID: h.ID}
+	bucket := syncproto.BucketGrid + h.Grid
+	if d, err := g.open(root); err != nil || d.exists {
+		return false, err
+	}
+	keyRef, keyFields := w.l.newCaseKey(root, bucket, key)
+	if _, err := g.serverPut(keyRef, root, bucket, keyFields); err != nil {
+		return false, err
+	}
+	sealer := syncproto.NewSealer(key)
+	if err := g.putSealed(sealer, root, root, bucket, h.Fields); err != nil {
+		return false, err
+	}
+	for _, p := range h.Persons {
+		if err := g.putSealed(sealer, syncproto.Ref{Kind: "person", ID: p.ID}, root, bucket, p.Fields); err != nil {
+			return false, err
+		}
+	}
+	return true, g.commit()
+}
+
+// putSealed creates a record and seals the fields that the catalog wants sealed.
+func (g *group) putSealed(sealer *syncproto.Sealer, ref, root syncproto.Ref, bucket string, values map[string]any) error {
+	fields, err := syncproto.FieldsOf(values)
+	if err != nil {
+		return err
+	}
+	for i, m := range fields {
+		if sealedField(ref.Kind, m.Name) {
+			fields[i].Value = sealer.Seal(ref, m.Name, m.Value)
+		}
+	}
+	_, err = g.serverPut(ref, root, bucket, fields)
+	return err
+}
+
+// PutReference writes records of the ref bucket, which everybody may know: regions, forms, standards, calendars.
+func (l *Loop) PutReference(ctx context.Context, by casework.Actor, kind string, records map[string]map[string]any) error {
+	return l.run(ctx, func(w *work) error {
+		if err := by.May(casework.VerbReference, casework.Subject{Kind: kind}); err != nil {
+			return err
+		}
+		if k, ok := casework.KindOf(kind); !ok || k.Bucket != casework.BucketRef {
+			return casework.NewError("invalid_value", "只有区划、表单、标准和日历可以这样写入。")
+		}
+		for _, id := range sortedKeys(records) {
+			g := w.newGroup()
+			ref := syncproto.Ref{Kind: kind, ID: id}
+			d, err := g.open(ref)
+			if err != nil {
+				return err
+			}
+			if d.exists {
+				_, err = g.serverSet(ref, records[id])
+			} else {
+				fields, ferr := syncproto.FieldsOf(records[id])
+				if ferr != nil {
+					return ferr
+				}
+				_, err = g.serverPut(ref, ref, syncproto.BucketRef, fields)
+			}
+			if err != nil {
+				return err
+			}
+			if err := g.commit(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

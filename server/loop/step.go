@@ -1,0 +1,194 @@
+package loop
+
+import (
+	"errors"
+	"slices"
+
+	"aidloop/server/casework"
+	"aidloop/syncproto"
+)
+
+// machines says which state machine drives the state field of a kind.
+var machines = map[string]*casework.Machine{
+	"lead": casework.LeadMachine, "visit": casework.VisitMachine, "disposition": casework.DispositionMachine,
+	"referral": casework.ReferralMachine, "task": casework.TaskMachine,
+}
+
+// step takes a record one transition on and writes the fields that go with it. Sets of the server on its own account
+// count as the server's changes; see trial.act for a device's acts.
+func (g *group) step(d *draft, action string, actor casework.Role, facts casework.Facts, fields map[string]any) error {
+	to, err := machines[d.rec.Kind].Next(d.rec.Body.Str("state"), action, actor, facts)
+	if err != nil {
+		return err
+	}
+	all := map[string]any{"state": to}
+	for k, v := range fields {
+		all[k] = v
+	}
+	_, err = g.serverSet(d.rec.Ref, all)
+	return err
+}
+
+// act is a device's workflow intent: the machine of the record's kind answers it, after all sets of the group. If the
+// state moved on since the capture, the group is held for people; a guard that the frozen bytes can never satisfy
+// rejects it.
+func (t *trial) act(c *syncproto.Change, v syncproto.Version) error {
+	m := machines[c.Ref.Kind]
+	if m == nil {
+		return reject(syncproto.CodeBadChange, "")
+	}
+	d, err := t.g.open(c.Ref)
+	if err != nil {
+		return err
+	}
+	if !d.exists || d.rec.Deleted {
+		return hold(syncproto.CodeMissingBase, holdBase)
+	}
+	if d.rec.Root != t.group.Root || d.bucket != t.bucket {
+		return t.elsewhere(d)
+	}
+	facts := casework.Facts{}
+	if c.Ref.Kind == "visit" {
+		if facts, err = t.g.visitFacts(d); err != nil {
+			return err
+		}
+	}
+	to, err := m.Next(d.rec.Body.Str("state"), c.Act, casework.Role(t.j.user.Role), facts)
+	switch casework.CodeOf(err) {
+	case "":
+	case casework.CodeInvalidTransition:
+		return hold(syncproto.CodeStaleState, holdDesk)
+	case casework.CodeForbiddenActor:
+		return reject(syncproto.CodeNotAllowed, casework.MessageOf(err))
+	case casework.CodeGuardFailed:
+		return reject(syncproto.CodeGuardFailed, casework.MessageOf(err))
+	default:
+		return err
+	}
+	set := &syncproto.Change{Op: syncproto.OpSet, Ref: c.Ref, Fields: syncproto.Object{{Name: "state", Value: syncproto.MustValue(to)}},
+		Base: map[string]syncproto.Stamp{"state": d.rec.Of("state").Stamp}}
+	_, _, err = t.g.merge(set, d.rec.Root, d.bucket, v, true)
+	return err
+}
+
+// follow does what the transitions of a device's group entail: a submitted visit takes its lead along to the town's
+// review, and the task that asked for it is done.
+func (g *group) follow(user string) error {
+	for _, d := range slices.Clone(g.order) {
+		state := d.rec.Body.Str("state")
+		if !d.dirty || d.rec.Kind != "visit" || state != "submitted" || d.before == state {
+			continue
+		}
+		kind := "visit"
+		if d.before == "returned" {
+			kind = "correction"
+			if _, err := g.serverSet(d.rec.Ref, map[string]any{"returned_questions": nil}); err != nil {
+				return err
+			}
+			if err := g.closeTasks(d, kind); err != nil {
+				return err
+			}
+		}
+		if err := g.advanceLead(d, kind); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// advanceLead takes the lead of a submitted visit to town_review. A lead that is elsewhere by now stays where it is:
+// the visit counts all the same, and the desk sees both.
+func (g *group) advanceLead(visit *draft, kind string) error {
+	lead, err := g.leadOf(visit)
+	if errors.Is(err, ErrNotFound) || lead == nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	steps := []string{"submit_visit", "take_review"}
+	if lead.rec.Body.Str("state") == "returned" {
+		steps = []string{"revisit", "submit_visit", "take_review"}
+	}
+	for _, action := range steps {
+		err := g.step(lead, action, casework.RoleSystem, casework.Facts{}, map[string]any{"visit": visit.rec.ID})
+		if casework.CodeOf(err) == casework.CodeInvalidTransition {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if kind == "visit" {
+		return g.closeTasks(lead, kind)
+	}
+	return nil
+}
+
+// visible loads a case record for a verb of the desk. What lies outside the caller's region reads like what does not
+// exist.
+func (g *group) visible(by casework.Actor, verb casework.Verb, ref syncproto.Ref) (*draft, error) {
+	d, err := g.live(ref)
+	if err != nil {
+		return nil, err
+	}
+	if err := by.May(verb, subjectOf(ref.Kind, d.bucket, d.rec.Body)); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// subjectOf is a record as the access rules see it.
+func subjectOf(kind, bucket string, body syncproto.Object) casework.Subject {
+	s := casework.Subject{Kind: kind, Region: regionOf(bucket), State: body.Str("state")}
+	switch kind {
+	case "referral":
+		s.Dept = body.Str("to_dept")
+	case "visit":
+		s.Surveyors = surveyors(body)
+	}
+	return s
+}
+
+// surveyors are the user ids of those who made a visit; the second one may be somebody without an account.
+func surveyors(body syncproto.Object) []string {
+	var list []string
+	for _, f := range []string{"surveyor_1", "surveyor_2"} {
+		if s := body.Str(f); s != "" {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// auditBy notes what a member of staff did.
+func (w *work) auditBy(by casework.Actor, verb string, ref, root syncproto.Ref, details map[string]any) {
+	w.note(Audit{Actor: by.UserID, Role: string(by.Role), Verb: verb, Ref: ref, Root: root, Details: syncproto.Fields(details).Bytes()})
+}
+
+// seal seals a text that the server writes into a case record, under the root's case key.
+func (g *group) seal(root syncproto.Ref, bucket string, ref syncproto.Ref, field, text string) (syncproto.Raw, error) {
+	ring, err := g.ring(root, bucket)
+	if err != nil {
+		return nil, err
+	}
+	sealer, err := g.current(root, ring)
+	if err != nil {
+		return nil, err
+	}
+	return sealer.Seal(ref, field, syncproto.MustValue(text)), nil
+}
+
+// current is the sealer of the key that a root's new values are sealed under.
+func (g *group) current(root syncproto.Ref, ring *syncproto.Keyring) (*syncproto.Sealer, error) {
+	own := syncproto.Ref{Kind: "key", ID: syncproto.DerivedID("key", root.String())}
+	d, err := g.live(own)
+	if err != nil {
+		return nil, err
+	}
+	s := ring.Get(d.rec.Body.Str("current"))
+	if s == nil {
+		return nil, errors.New("the root's current key is not on its ring")
+	}
+	return s, nil
+}
