@@ -13,16 +13,10 @@ import (
 	"aidloop/syncproto"
 )
 
-// zstd decoders and encoders are safe for concurrent use with the All functions; one of each serves everybody.
+// A zstd decoder or encoder is safe for concurrent use with its All function; one for each limit serves everybody.
 var (
-	zstdDecoder = sync.OnceValue(func() *zstd.Decoder {
-		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(syncproto.MaxPushBytes))
-		if err != nil {
-			panic(err) // only for options out of range
-		}
-		return d
-	})
-	zstdEncoder = sync.OnceValue(func() *zstd.Encoder {
+	zstdDecoders sync.Map // limit → *zstd.Decoder
+	zstdEncoder  = sync.OnceValue(func() *zstd.Encoder {
 		e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false))
 		if err != nil {
 			panic(err)
@@ -31,7 +25,20 @@ var (
 	})
 )
 
-// Decompress undoes an encoding ("", "gzip" or "zstd") and never returns more than limit bytes. Errors are
+func zstdDecoder(limit int) *zstd.Decoder {
+	if d, ok := zstdDecoders.Load(limit); ok {
+		return d.(*zstd.Decoder)
+	}
+	made, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(uint64(limit)))
+	if err != nil {
+		panic(err) // only for options out of range
+	}
+	d, _ := zstdDecoders.LoadOrStore(limit, made)
+	return d.(*zstd.Decoder)
+}
+
+// Decompress undoes an encoding ("", "gzip" or "zstd") and never allocates much more than limit bytes, of which callers
+// use few different ones. Errors are
 // *syncproto.Error.
 func Decompress(encoding string, b []byte, limit int) ([]byte, error) {
 	switch encoding {
@@ -41,7 +48,7 @@ func Decompress(encoding string, b []byte, limit int) ([]byte, error) {
 		}
 		return b, nil
 	case "zstd":
-		out, err := zstdDecoder().DecodeAll(b, nil)
+		out, err := zstdDecoder(limit).DecodeAll(b, nil)
 		if errors.Is(err, zstd.ErrDecoderSizeExceeded) || len(out) > limit {
 			return nil, syncproto.Refuse(syncproto.CodeTooLarge, "larger than allowed once decompressed")
 		}

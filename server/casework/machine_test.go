@@ -1,0 +1,187 @@
+package casework_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"aidloop/server/casework"
+)
+
+func ExampleMachine_String() {
+	for _, m := range casework.Machines {
+		fmt.Println(m)
+	}
+	// Output:
+	// lead (线索)
+	// new              dispatch       -> dispatched       bureau_officer
+	// dispatched       assign         -> assigned         town_reviewer, town_leader
+	// assigned         assign         -> assigned         town_reviewer, town_leader
+	// assigned         start          -> visiting         grid_worker
+	// assigned         submit_visit   -> visited          system
+	// visiting         submit_visit   -> visited          system
+	// visited          take_review    -> town_review      system
+	// town_review      return         -> returned         town_reviewer
+	// returned         revisit        -> visiting         grid_worker, system
+	// town_review      propose        -> proposed         town_reviewer [approved_visit]
+	// proposed         submit_county  -> county_review    system
+	// county_review    county_return  -> county_returned  bureau_officer
+	// county_returned  reopen         -> town_review      town_reviewer, town_leader
+	// county_review    conference     -> conference       bureau_officer
+	// county_review    verify         -> verified         bureau_officer
+	// conference       verify         -> verified         bureau_officer [conference_minuted]
+	// verified         feed_back      -> feedback_sent    bureau_officer
+	// feedback_sent    close          -> closed           system [fed_back]
+	// dispatched       transfer       -> dispatched       town_reviewer, town_leader
+	// assigned         transfer       -> dispatched       town_reviewer, town_leader
+	// dispatched       propose        -> proposed         town_reviewer [duplicate_result]
+	// assigned         propose        -> proposed         town_reviewer [duplicate_result]
+	// new              mark_duplicate -> duplicate        bureau_officer
+	// dispatched       mark_duplicate -> duplicate        town_reviewer, town_leader, bureau_officer
+	//
+	// visit (走访)
+	// (none)           submit         -> submitted        grid_worker [visit_complete]
+	// draft            submit         -> submitted        grid_worker [visit_complete]
+	// returned         submit         -> submitted        grid_worker [visit_complete]
+	// submitted        return         -> returned         town_reviewer [not_own_visit]
+	// submitted        approve        -> approved         town_reviewer [visit_reviewable]
+	// submitted        void           -> void             town_reviewer, town_leader
+	// returned         void           -> void             town_reviewer, town_leader
+	//
+	// disposition (处置)
+	// (none)           propose        -> proposed         town_reviewer
+	// proposed         verify         -> verified         bureau_officer
+	// proposed         return         -> returned         bureau_officer
+	// returned         repropose      -> proposed         town_reviewer
+	//
+	// referral (转办)
+	// (none)           send           -> sent             town_reviewer, town_leader, bureau_officer
+	// sent             accept         -> accepted         dept_officer
+	// sent             decline        -> declined         dept_officer
+	// accepted         decline        -> declined         dept_officer
+	// accepted         start          -> in_progress      dept_officer
+	// accepted         deliver        -> delivered        dept_officer
+	// in_progress      deliver        -> delivered        dept_officer
+	// delivered        feed_back      -> result_fed_back  dept_officer
+	// result_fed_back  close          -> closed           bureau_officer, town_reviewer
+	// declined         close          -> closed           bureau_officer, town_reviewer
+	//
+	// task (任务)
+	// (none)           open           -> open             system
+	// open             finish         -> done             system, grid_worker
+	// open             cancel         -> cancelled        town_reviewer, town_leader
+	//
+	// review (审核)
+	// pending          approve        -> approved         town_reviewer [not_own_visit]
+	// pending          return         -> returned         town_reviewer [not_own_visit]
+	// pending          reject         -> rejected         town_reviewer [not_own_visit]
+	// pending          escalate       -> escalated        town_reviewer
+	// escalated        approve        -> approved         bureau_officer
+	// escalated        return         -> returned         bureau_officer
+}
+
+// willing are facts under which every guard holds.
+var willing = casework.Facts{Surveyor1: "a", Surveyor2: "b", SignedOne: true, SignedTwo: true, AdultSigned: true, Mode: "on_site", Met: "seen",
+	Reviewer: "c", HasApprovedVisit: true, Result: "duplicate", FedBack: true, ConferenceMinuted: true}
+
+func allRoles() []casework.Role {
+	list := []casework.Role{casework.RoleSystem}
+	for _, r := range casework.Roles {
+		list = append(list, casework.Role(r.Code))
+	}
+	return list
+}
+
+func allActions() []string {
+	list := []string{"", "delete", "approve all"}
+	for _, m := range casework.Machines {
+		for _, t := range m.Table {
+			list = append(list, t.Action)
+		}
+	}
+	return list
+}
+
+// An action that the table does not name for the state and the role moves nothing, and says which of the two it was.
+func TestNothingMovesOutsideTheTable(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := rapid.SampledFrom(casework.Machines).Draw(t, "machine")
+		state := rapid.SampledFrom(append(m.States(), "elsewhere")).Draw(t, "state")
+		action := rapid.SampledFrom(allActions()).Draw(t, "action")
+		role := rapid.SampledFrom(allRoles()).Draw(t, "role")
+		to, err := m.Next(state, action, role, willing)
+		named := slices.ContainsFunc(m.Table, func(x casework.Transition) bool {
+			return x.From == state && x.Action == action && slices.Contains(x.Actors, role) && x.To == to
+		})
+		if named != (err == nil) {
+			t.Fatalf("%s: %s from %q by %s: to %q, %v", m.Name, action, state, role, to, err)
+		}
+		if err != nil && casework.MessageOf(err) == "" {
+			t.Fatal("a refusal without words")
+		}
+	})
+}
+
+func TestEveryStateIsReached(t *testing.T) {
+	starts := map[string]string{"lead": "new", "review": "pending"}
+	for _, m := range casework.Machines {
+		seen := []string{starts[m.Name]}
+		for i := 0; i < len(seen); i++ {
+			for _, x := range m.Table {
+				if x.From == seen[i] && !slices.Contains(seen, x.To) {
+					seen = append(seen, x.To)
+				}
+			}
+		}
+		for _, s := range m.States() {
+			if !slices.Contains(seen, s) && !(m.Name == "visit" && s == "draft") {
+				t.Errorf("%s: nothing leads to %q", m.Name, s)
+			}
+		}
+		if len(m.Terminal()) == 0 && m.Name != "review" {
+			t.Errorf("%s never ends", m.Name)
+		}
+	}
+}
+
+func TestVisitGuards(t *testing.T) {
+	for name, spoil := range map[string]func(*casework.Facts){
+		"second surveyor":        func(f *casework.Facts) { f.Surveyor2 = "" },
+		"same surveyor twice":    func(f *casework.Facts) { f.Surveyor2 = f.Surveyor1 },
+		"signature missing":      func(f *casework.Facts) { f.SignedTwo = false },
+		"by phone, no reason":    func(f *casework.Facts) { f.Mode = "phone" },
+		"nobody of the house":    func(f *casework.Facts) { f.AdultSigned = false },
+		"refusal, no witness":    func(f *casework.Facts) { f.AdultSigned, f.RefusalReason = false, true },
+		"required answer missed": func(f *casework.Facts) { f.Missing = []string{"工资性收入"} },
+	} {
+		f := willing
+		spoil(&f)
+		if _, err := casework.VisitMachine.Next("", "submit", casework.RoleGridWorker, f); casework.CodeOf(err) != casework.CodeGuardFailed {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	f := willing
+	f.AdultSigned, f.Met = false, "absent"
+	if _, err := casework.VisitMachine.Next("", "submit", casework.RoleGridWorker, f); err != nil {
+		t.Errorf("nobody at home needs no signature of an adult: %v", err)
+	}
+	f = willing
+	f.Reviewer = f.Surveyor2
+	for _, action := range []string{"approve", "return"} {
+		if _, err := casework.VisitMachine.Next("submitted", action, casework.RoleTownReviewer, f); casework.CodeOf(err) != casework.CodeGuardFailed {
+			t.Errorf("a reviewer decides on his own visit: %v", err)
+		}
+	}
+}
+
+func TestDispositionNeedsAnApprovedVisit(t *testing.T) {
+	for _, d := range casework.Enums["disposition"] {
+		f := casework.Facts{Result: d.Code}
+		_, err := casework.LeadMachine.Next("town_review", "propose", casework.RoleTownReviewer, f)
+		if (err == nil) != (d.Code == "duplicate") {
+			t.Errorf("%s without a visit: %v", d.Code, err)
+		}
+	}
+}

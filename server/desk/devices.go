@@ -1,0 +1,149 @@
+package desk
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gofiber/fiber/v2"
+
+	"aidloop/server/loop"
+	"aidloop/server/problem"
+	"aidloop/syncproto"
+)
+
+// DeviceView is an enrolled phone.
+type DeviceView struct {
+	ID       string `json:"id"`
+	User     string `json:"user"`
+	Name     string `json:"name"`
+	State    string `json:"state" enum:"active,revoked,frozen"`
+	Changes  uint64 `json:"changes" doc:"The last change of the phone that is on record."`
+	Enrolled string `json:"enrolled"`
+	Seen     string `json:"seen" doc:"When it last pushed; a phone that is silent for long may hold work."`
+}
+
+// HeldView is a group that waits for somebody's word.
+type HeldView struct {
+	Device  string   `json:"device"`
+	Dseq    uint64   `json:"dseq"`
+	User    string   `json:"user"`
+	Code    string   `json:"code"`
+	Reason  string   `json:"reason"`
+	Root    string   `json:"root,omitempty"`
+	Records []string `json:"records,omitempty"`
+	At      string   `json:"at"`
+	Expires string   `json:"expires"`
+}
+
+func (a *API) devices() {
+	huma.Register(a.huma, op(http.MethodGet, "/devices", "list-devices", "devices", "List a user's phones"),
+		func(ctx context.Context, in *struct {
+			User string `query:"user" required:"true" maxLength:"64"`
+		}) (*body[[]DeviceView], error) {
+			list, err := a.Loop.Devices(ctx, actor(ctx), in.User)
+			out := make([]DeviceView, len(list))
+			for i, d := range list {
+				out[i] = DeviceView{d.ID, d.User, d.Name, d.State, d.Have, millis(d.CreatedAt), millis(d.SeenAt)}
+			}
+			return answer(out, err)
+		})
+	huma.Register(a.huma, op(http.MethodPost, "/devices/{id}/revoke", "revoke-device", "devices", "Shut a lost or stolen phone out"),
+		func(ctx context.Context, in *userInput) (*empty, error) {
+			return done(a.Loop.RevokeDevice(ctx, actor(ctx), in.ID))
+		})
+	huma.Register(a.huma, op(http.MethodGet, "/held", "list-held", "devices", "List what phones sent and could not be applied"),
+		func(ctx context.Context, _ *empty) (*body[[]HeldView], error) {
+			list, err := a.Loop.HeldGroups(ctx, actor(ctx))
+			out := make([]HeldView, len(list))
+			for i, h := range list {
+				out[i] = HeldView{h.Device, h.Dseq, h.User, string(h.Code), h.Code.Words(), h.Root.String(), h.Refs, millis(h.At), millis(h.Expires)}
+			}
+			return answer(out, err)
+		})
+	huma.Register(a.huma, op(http.MethodPost, "/held/{device}/{dseq}/{action}", "decide-held", "devices", "Judge a held group again, or reject it"),
+		func(ctx context.Context, in *struct {
+			Device string `path:"device" maxLength:"64"`
+			Dseq   uint64 `path:"dseq" minimum:"1"`
+			Action string `path:"action" enum:"retry,reject"`
+			Body   struct {
+				Reason string `json:"reason,omitempty" maxLength:"500"`
+			}
+		}) (*body[syncproto.Outcome], error) {
+			o, err := a.Loop.DecideHeld(ctx, actor(ctx), in.Device, in.Dseq, in.Action == "retry", in.Body.Reason)
+			if err != nil {
+				return nil, wrap(err)
+			}
+			return answer(*o, nil)
+		})
+	huma.Register(a.huma, op(http.MethodGet, "/audit", "list-audit", "devices", "Who did what"),
+		func(ctx context.Context, in *struct {
+			Before int64 `query:"before" minimum:"0" doc:"Entries older than this id."`
+			Limit  int   `query:"limit" minimum:"1" maximum:"500" default:"100"`
+		}) (*body[[]AuditView], error) {
+			list, err := a.Loop.AuditTrail(ctx, actor(ctx), in.Before, in.Limit)
+			out := make([]AuditView, len(list))
+			for i, e := range list {
+				out[i] = AuditView{e.ID, millis(e.At), e.Actor, e.Role, e.Verb, e.Ref.String(), e.Root.String(), e.Details}
+			}
+			return answer(out, err)
+		})
+}
+
+// AuditView is one audit entry.
+type AuditView struct {
+	ID      int64         `json:"id"`
+	At      string        `json:"at"`
+	Actor   string        `json:"actor"`
+	Role    string        `json:"role"`
+	Verb    string        `json:"verb"`
+	Record  string        `json:"record,omitempty"`
+	Root    string        `json:"root,omitempty"`
+	Details syncproto.Raw `json:"details,omitempty"`
+}
+
+// evidence serves photos and signatures. It is outside huma, since it streams.
+func (a *API) evidence(app *fiber.App) {
+	app.Get("/desk/v1/blobs/:sha", func(c *fiber.Ctx) error {
+		s, err := a.who(c.UserContext(), c.Get("Authorization"))
+		if err != nil {
+			return problem.From(err)
+		}
+		sha := strings.Clone(c.Params("sha"))
+		if _, err := syncproto.ParseHash(sha); err != nil {
+			return problem.From(loop.ErrNotFound)
+		}
+		if err := a.Loop.MayViewBlob(c.UserContext(), s.actor, sha); err != nil {
+			return problem.From(err)
+		}
+		blob, size, err := a.Blobs.Open(c.UserContext(), sha)
+		if err != nil {
+			return problem.From(err)
+		}
+		head := make([]byte, 512)
+		n, err := io.ReadFull(blob, head)
+		if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
+			return fmt.Errorf("read blob: %w", err)
+		}
+		if _, err := blob.Seek(0, io.SeekStart); err != nil {
+			return fmt.Errorf("read blob: %w", err)
+		}
+		c.Set(fiber.HeaderContentType, safeType(http.DetectContentType(head[:n])))
+		c.Set("X-Content-Type-Options", "nosniff")
+		c.Set(fiber.HeaderCacheControl, "private, no-store")
+		c.Set("Content-Security-Policy", "default-src 'none'")
+		return c.SendStream(blob, int(size))
+	})
+}
+
+// safeType lets pictures through and makes a download of everything else, so that an upload can never run as a page.
+func safeType(t string) string {
+	switch t {
+	case "image/jpeg", "image/png", "image/webp", "application/pdf":
+		return t
+	}
+	return fiber.MIMEOctetStream
+}

@@ -1,0 +1,140 @@
+package desk
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/xuri/excelize/v2"
+	"golang.org/x/text/encoding/simplifiedchinese"
+
+	"aidloop/server/casework"
+	"aidloop/server/loop"
+)
+
+// columns maps the headings that senders use to the fields of a lead.
+var columns = map[string]string{
+	"线索编号": "ref", "编号": "ref", "姓名": "name", "对象姓名": "name", "身份证号": "id", "身份证号码": "id", "证件号码": "id",
+	"联系电话": "phone", "电话": "phone", "镇街": "town", "镇(街道)": "town", "乡镇": "town", "村社区": "village", "村(社区)": "village", "村": "village",
+	"详细地址": "address", "地址": "address", "预警类型": "type", "线索类型": "type", "预警原因": "reason", "原因": "reason", "下发日期": "date", "日期": "date",
+}
+
+func bad(message string) error { return casework.NewError(casework.CodeInvalidValue, message) }
+
+// readSheet reads a table of leads: XLSX (its first sheet), or CSV in UTF-8 or GB18030 as older office programs save
+// it. The first row names the columns. Empty rows are passed over; rows keep the number that the sender's program
+// shows.
+func readSheet(b []byte) ([]loop.LeadRow, error) {
+	table, err := readTable(b)
+	if err != nil {
+		return nil, err
+	}
+	if len(table) < 2 {
+		return nil, bad("表格里没有数据行,第一行应为列名,从第二行起为线索。")
+	}
+	at := map[string]int{}
+	for i, head := range table[0] {
+		if f, ok := columns[strings.TrimSpace(strings.TrimPrefix(head, "\ufeff"))]; ok {
+			at[f] = i
+		}
+	}
+	for _, need := range []string{"ref", "name", "town", "type"} {
+		if _, ok := at[need]; !ok {
+			return nil, bad("缺少必要的列,请使用模板:线索编号、姓名、身份证号、联系电话、镇街、村社区、详细地址、预警类型、预警原因、下发日期。")
+		}
+	}
+	rows := make([]loop.LeadRow, 0, len(table)-1)
+	for n, cells := range table[1:] {
+		if !slices.ContainsFunc(cells, func(c string) bool { return strings.TrimSpace(c) != "" }) {
+			continue
+		}
+		cell := func(f string) string {
+			if i, ok := at[f]; ok && i < len(cells) {
+				return strings.TrimSpace(cells[i])
+			}
+			return ""
+		}
+		rows = append(rows, loop.LeadRow{Row: n + 2, SourceRef: cell("ref"), Type: typeOf(cell("type")), SubjectName: cell("name"), IDNumber: cell("id"),
+			Phone: cell("phone"), Town: cell("town"), Village: cell("village"), Address: cell("address"), Reason: cell("reason"), IssuedOn: dateOf(cell("date"))})
+	}
+	return rows, nil
+}
+
+func readTable(b []byte) ([][]string, error) {
+	if bytes.HasPrefix(b, []byte("PK\x03\x04")) {
+		return readXLSX(b)
+	}
+	if !utf8.Valid(b) {
+		decoded, err := simplifiedchinese.GB18030.NewDecoder().Bytes(b)
+		if err != nil {
+			return nil, bad("文件编码无法识别,请另存为UTF-8编码的CSV或XLSX。")
+		}
+		b = decoded
+	}
+	r := csv.NewReader(bytes.NewReader(b))
+	r.FieldsPerRecord, r.LazyQuotes = -1, true
+	var table [][]string
+	for {
+		rec, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			return table, nil
+		}
+		if err != nil {
+			return nil, bad("CSV格式不正确,请检查引号和换行,或改用XLSX。")
+		}
+		if len(table) > loop.MaxImportRows {
+			return nil, bad("行数过多,请分批导入。")
+		}
+		table = append(table, rec)
+	}
+}
+
+func readXLSX(b []byte) ([][]string, error) {
+	f, err := excelize.OpenReader(bytes.NewReader(b), excelize.Options{UnzipSizeLimit: 256 << 20, UnzipXMLSizeLimit: 64 << 20})
+	if err != nil {
+		return nil, bad("XLSX文件无法打开,请检查文件是否损坏或加密。")
+	}
+	defer f.Close()
+	rows, err := f.Rows(f.GetSheetName(0))
+	if err != nil {
+		return nil, bad("XLSX文件里没有工作表。")
+	}
+	defer rows.Close()
+	var table [][]string
+	for rows.Next() {
+		cells, err := rows.Columns()
+		if err != nil {
+			return nil, bad("XLSX文件读取失败,请另存后重试。")
+		}
+		if len(table) > loop.MaxImportRows {
+			return nil, bad("行数过多,请分批导入。")
+		}
+		table = append(table, cells)
+	}
+	return table, nil
+}
+
+// typeOf takes a code or its Chinese label; what is neither goes on as it is and is refused with its row.
+func typeOf(s string) string {
+	for _, t := range casework.Enums["lead_type"] {
+		if s == t.Code || s == t.Label {
+			return t.Code
+		}
+	}
+	return s
+}
+
+// dateOf understands the ways in which spreadsheets write a day; what it does not understand is refused with its row.
+func dateOf(s string) string {
+	for _, layout := range []string{time.DateOnly, "2006/1/2", "2006-1-2", "2006年1月2日", "20060102", "01-02-06", "1/2/06", "2006-01-02 15:04:05"} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.Format(time.DateOnly)
+		}
+	}
+	return s
+}
