@@ -35,10 +35,11 @@ func openBlobs(ctx context.Context, cfg Config, secrets loop.Secrets) (*blob.Vau
 	if err != nil {
 		return nil, err
 	}
-	staging := blob.StagingConfig{Dir: filepath.Join(cfg.Data, "staging"), Keys: keys, Limits: blob.DefaultLimits(), Now: cfg.Clock, Random: rand.Reader}
+	staging := blob.StagingConfig{Keys: keys, Limits: blob.DefaultLimits(), Now: cfg.Clock, Random: rand.Reader}
 	if cfg.S3.Endpoint == "" {
 		return dir.Open(filepath.Join(cfg.Data, "blobs"), staging)
 	}
+	staging.Dir = filepath.Join(cfg.Data, "staging") // a chunk that a phone sent must survive a restart
 	return s3.Open(ctx, s3.Config{Endpoint: cfg.S3.Endpoint, Bucket: cfg.S3.Bucket, AccessKey: cfg.S3.AccessKey, SecretKey: cfg.S3.SecretKey,
 		Prefix: cfg.S3.Prefix, Secure: !cfg.S3.Insecure}, staging)
 }
