@@ -15,8 +15,8 @@ import (
 const (
 	stallTime  = 30 * time.Second
 	bodyTime   = 5 * time.Minute
-	drainTime  = 2 * time.Second
-	drainBytes = 256 << 10
+	drainTime  = 10 * time.Second
+	drainBytes = 2 * syncproto.MaxPushBytes
 	firstRead  = 16 << 10
 )
 
@@ -44,13 +44,12 @@ func (b *Budget) give(n int) { b.left.Add(int64(n)) }
 func (b *Budget) Left() int64 { return b.left.Load() }
 
 // ReadBody reads a whole request body of at most limit bytes, in its content encoding. Memory is taken from the budget
-// as bytes arrive, never for what a header announces; done gives it back. A body that is cut short, falls silent or is
-// too large is an error, and ends the connection.
+// as bytes arrive, never for what a header announces; done gives it back. A body that is cut short or falls silent is an
+// error that ends the connection; of one that is too large, Around discards the rest.
 func ReadBody(c *fiber.Ctx, limit int, budget *Budget) (body []byte, done func(), err error) {
 	r := reading{c: c, limit: limit, budget: budget, length: c.Request().Header.ContentLength()}
 	if err := r.all(); err != nil {
 		budget.give(r.taken)
-		c.Context().SetConnectionClose()
 		return nil, func() {}, err
 	}
 	return r.buf, func() { budget.give(r.taken) }, nil
@@ -80,7 +79,7 @@ func (r *reading) all() error {
 			return err
 		}
 		if err := conn.SetReadDeadline(earlier(time.Now().Add(stallTime), last)); err != nil {
-			return cut(err)
+			return r.cut(err)
 		}
 		n, err := stream.Read(r.buf[len(r.buf):cap(r.buf)])
 		r.buf = r.buf[:len(r.buf)+n]
@@ -90,7 +89,7 @@ func (r *reading) all() error {
 		case len(r.buf) == r.length, r.length < 0 && errors.Is(err, io.EOF):
 			return conn.SetReadDeadline(time.Time{})
 		case err != nil: // io.EOF, too: within a body of known length fasthttp tells a closed connection so
-			return cut(err)
+			return r.cut(err)
 		}
 	}
 }
@@ -113,7 +112,9 @@ func (r *reading) grow() error {
 	return nil
 }
 
-func cut(err error) error {
+// cut also ends the connection: behind an error the stream would take anything for the body's next part.
+func (r *reading) cut(err error) error {
+	r.c.Context().SetConnectionClose()
 	return syncproto.Refuse(syncproto.CodeTruncated, "the connection broke within the body: "+err.Error())
 }
 
@@ -125,7 +126,8 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // drain puts the connection in order behind a handler: fasthttp would take what was left of a body for the next
-// request. A small rest is read, so that a client that sends first and listens later still hears the answer.
+// request. What is left is read and thrown away, so that a client that sends first and listens later hears why it was
+// refused, instead of a broken connection.
 func drain(c *fiber.Ctx) {
 	stream := c.Context().RequestBodyStream()
 	if stream == nil || c.Response().Header.ConnectionClose() {
