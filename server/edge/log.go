@@ -1,7 +1,9 @@
 package edge
 
 import (
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -27,7 +29,7 @@ func Around(log *slog.Logger, clock func() time.Time, newID func() string) fiber
 		c.Locals(requestIDKey, id)
 		c.Set(fiber.HeaderXRequestID, id)
 		c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
-		if err := c.Next(); err != nil {
+		if err := guarded(c); err != nil {
 			if err := c.App().ErrorHandler(c, err); err != nil {
 				return err
 			}
@@ -44,6 +46,17 @@ func Around(log *slog.Logger, clock func() time.Time, newID func() string) fiber
 		log.LogAttrs(c.UserContext(), slog.LevelInfo, "request", attrs...)
 		return nil
 	}
+}
+
+// guarded turns a panic of a handler into an error: one broken request must not take the others with it.
+func guarded(c *fiber.Ctx) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.Context().SetConnectionClose() // who knows where the body stands
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return c.Next()
 }
 
 // size is that of the response's body; 0 for a stream of unknown length, which must not be read here.
