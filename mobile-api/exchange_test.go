@@ -2,6 +2,7 @@ package mobileapi_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	mobileapi "aidloop/mobile-api"
+	"aidloop/server/casework"
 	"aidloop/server/loop"
 	"aidloop/syncproto"
 )
@@ -271,5 +273,58 @@ func TestAFullServerAsksToComeBack(t *testing.T) {
 			t.Error(a.header)
 		}
 		p.mustHave(0)
+	}
+}
+
+func TestARevokedPhoneLosesNothingAndLearnsNothing(t *testing.T) {
+	w := newWorld(t)
+	p := w.phone(anna)
+	push := p.households(gridA, "h1")
+	push.want = &syncproto.Want{}
+	w.must(w.loop.RevokeDevice(context.Background(), casework.System, p.Device))
+	r := p.exchange(push)
+	if len(r.outcomes) != 1 || r.outcomes[0].Status != syncproto.GroupHeld || r.outcomes[0].Code != syncproto.CodeQuarantine {
+		t.Errorf("%+v", r.outcomes)
+	}
+	if r.fault.Code == "" || len(r.rows) > 0 {
+		t.Errorf("a revoked phone pulled: %+v", r)
+	}
+}
+
+// TestManyPhonesAtOnce lets more phones push than may be served at once, over and over; each waits for its turn.
+func TestManyPhonesAtOnce(t *testing.T) {
+	w := newWorld(t, mobileapi.Limits{Exchanges: 2})
+	const phones, rounds = 12, 5
+	failed := make(chan string, phones)
+	for i := range phones {
+		p := w.phone([]string{anna, chen}[i%2])
+		var bodies [][]byte
+		for r := range rounds {
+			bodies = append(bodies, p.households(gridA, fmt.Sprintf("h-%d-%d", i, r)).bytes())
+		}
+		go func() {
+			for _, body := range bodies {
+				if a := p.send(body); a.status != 200 {
+					failed <- fmt.Sprintf("%d %s", a.status, a.body)
+					return
+				}
+			}
+			failed <- ""
+		}()
+	}
+	for range phones {
+		if why := <-failed; why != "" {
+			t.Error(why)
+		}
+	}
+	reader := w.phone(chen)
+	got := reader.exchange(reader.pull())
+	bucket := syncproto.BucketGrid + gridA
+	digest := syncproto.Digest{}
+	for _, row := range got.rows[bucket] {
+		digest = digest.Add(syncproto.RowHash(row.Envelope, row.Body))
+	}
+	if at := got.checkpoints[bucket]; len(got.rows[bucket]) != phones*rounds || at.Digest != digest.String() {
+		t.Errorf("%d rows, checkpoint %+v, own digest %s", len(got.rows[bucket]), at, digest)
 	}
 }
