@@ -1,0 +1,101 @@
+package device
+
+import (
+	"aidloop/syncproto"
+)
+
+// Status is what a person should know about the phone.
+type Status struct {
+	OnlyHere   int   // groups that the server does not have
+	OnlyBytes  int64 // with the photos that wait
+	Photos     int   // photos that wait
+	Oldest     int64 // when the oldest of those groups was captured, milliseconds
+	Seconds    int64 // how long sending takes at the given speed
+	Held       []Entry
+	Rejected   []Entry
+	Incidents  []Incident
+	Trouble    syncproto.Code // needs a person: fork, revoked, …
+	SyncedAt   int64          // the last whole exchange, milliseconds
+	Have, Next uint64
+}
+
+// Status sums up what is only on this phone, at so many bytes per second, and what needs attention.
+func (e *Engine) Status(bytesPerSecond int64) (s Status, err error) {
+	err = e.store.View(func(t Tx) error {
+		st, err := loadState(t)
+		if err != nil {
+			return err
+		}
+		s = Status{Trouble: syncproto.Code(st.Trouble), SyncedAt: st.SyncedAt, Have: st.Have, Next: st.Next}
+		err = entries(t, func(x *Entry) (bool, error) {
+			if x.Last > st.Have {
+				if s.OnlyHere++; s.Oldest == 0 || x.Captured < s.Oldest {
+					s.Oldest = x.Captured
+				}
+				s.OnlyBytes += int64(x.Size)
+			}
+			switch x.State {
+			case Held:
+				s.Held = append(s.Held, *x)
+			case Rejected:
+				s.Rejected = append(s.Rejected, *x)
+			}
+			return true, nil
+		})
+		if err != nil {
+			return err
+		}
+		err = eachBlob(t, func(b *Blob) {
+			if !b.Sent {
+				s.Photos++
+				s.OnlyBytes += b.Size - b.Offset
+			}
+		})
+		if err != nil {
+			return err
+		}
+		if bytesPerSecond > 0 {
+			s.Seconds = (s.OnlyBytes + bytesPerSecond - 1) / bytesPerSecond
+		}
+		return t.Scan("incident/", func(_ string, value []byte) (bool, error) {
+			var i Incident
+			err := unmarshal(value, &i)
+			s.Incidents = append(s.Incidents, i)
+			return true, err
+		})
+	})
+	return s, err
+}
+
+// Conflicts are the conflict records that the phone holds and nobody has settled.
+func (e *Engine) Conflicts() ([]*View, error) {
+	all, err := e.List("conflict")
+	var open []*View
+	for _, v := range all {
+		if v.Body.Str("state") == "open" {
+			open = append(open, v)
+		}
+	}
+	return open, err
+}
+
+// Bucket is what the phone holds of one bucket, by its own count.
+type Bucket struct {
+	Name   string
+	Cursor string
+	Count  int64
+	Digest string
+}
+
+// Buckets lists what the phone holds, in order of names.
+func (e *Engine) Buckets() (list []Bucket, err error) {
+	err = e.store.View(func(t Tx) error {
+		return t.Scan("cursor/", func(key string, value []byte) (bool, error) {
+			var c cursor
+			err := unmarshal(value, &c)
+			list = append(list, Bucket{key[len("cursor/"):], c.String(), c.Count, c.Digest})
+			return true, err
+		})
+	})
+	return list, err
+}
