@@ -1,0 +1,144 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"aidloop/syncproto"
+	"aidloop/syncproto/device"
+)
+
+var (
+	encoder = sync.OnceValue(func() *zstd.Encoder {
+		e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest))
+		if err != nil {
+			panic(err) // only for options out of range
+		}
+		return e
+	})
+	decoder = sync.OnceValue(func() *zstd.Decoder {
+		d, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxAnswer))
+		if err != nil {
+			panic(err)
+		}
+		return d
+	})
+)
+
+// Synced says what an evening's sync did.
+type Synced struct {
+	Exchanges int
+	Sent      int // bytes on the wire
+	Received  int
+	Photos    int
+	Fault     *syncproto.Fault // why nothing was pulled, or nil
+}
+
+// maxTries bounds how often one exchange is tried before the caller hears of the network.
+const maxTries = 5
+
+// Sync exchanges until nothing is left on either side, then sends the photos. What was exchanged before an error
+// stays; a later call goes on from there.
+func (c *Client) Sync(ctx context.Context) (Synced, error) {
+	var s Synced
+	for more := true; more; {
+		var err error
+		if more, err = c.exchangeAgain(ctx, &s); err != nil {
+			return s, err
+		}
+	}
+	return s, c.sendBlobs(ctx, &s)
+}
+
+// exchangeAgain tries an exchange until it comes through. Only what may pass by itself is tried again.
+func (c *Client) exchangeAgain(ctx context.Context, s *Synced) (more bool, err error) {
+	for try := range maxTries {
+		if more, err = c.exchange(ctx, s); err == nil {
+			return more, nil
+		}
+		var p *Problem
+		if errors.As(err, &p) {
+			again, rerr := c.Engine.Refused(p.refusal())
+			if rerr != nil {
+				return false, rerr
+			}
+			passing := p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests || p.Code == string(syncproto.CodeTruncated)
+			if !again && !passing {
+				return false, err
+			}
+		}
+		if err := c.Sleep(ctx, time.Second<<try); err != nil {
+			return false, err
+		}
+	}
+	return false, err
+}
+
+func (c *Client) exchange(ctx context.Context, s *Synced) (more bool, err error) {
+	token, err := c.access(ctx)
+	if err != nil {
+		return false, err
+	}
+	frames, err := c.Engine.Request(c.Clock(), device.Ask{})
+	if err != nil {
+		return false, err
+	}
+	body, encoding := frames, ""
+	if len(frames) > 512 {
+		body, encoding = encoder().EncodeAll(frames, nil), "zstd"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.Server+"/sync/v1", bytes.NewReader(body))
+	if err != nil {
+		return false, err
+	}
+	req.Header.Set("Content-Type", SyncType)
+	req.Header.Set("Accept-Encoding", "zstd")
+	if encoding != "" {
+		req.Header.Set("Content-Encoding", encoding)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	s.Exchanges++
+	s.Sent += len(body)
+	res, answer, err := c.do(req)
+	if err != nil {
+		return false, err
+	}
+	s.Received += len(answer)
+	if res.Header.Get("Content-Encoding") == "zstd" {
+		if answer, err = decoder().DecodeAll(answer, nil); err != nil {
+			return false, fmt.Errorf("the answer was cut short: %w", err)
+		}
+	}
+	return c.take(answer, s)
+}
+
+// take hands the response to the engine frame by frame.
+func (c *Client) take(b []byte, s *Synced) (more bool, err error) {
+	r := c.Engine.Response(c.Clock())
+	for {
+		f, rest, err := syncproto.NextFrame(b)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return false, err
+		}
+		if err := r.Frame(f); err != nil {
+			return false, err
+		}
+		b = rest
+	}
+	more, fault, err := r.Finish()
+	s.Fault = fault
+	return more && fault == nil, err
+}
