@@ -144,12 +144,17 @@ type empty struct{}
 // done turns a verb's error into an answer.
 func done(err error) (*empty, error) { return nil, wrap(err) }
 
-// wrap turns an error into a problem; nil stays nil.
+// wrap turns an error into a problem; nil stays nil. The server's own faults are logged here, since huma answers them
+// before the app's error handler could.
 func wrap(err error) error {
 	if err == nil {
 		return nil
 	}
-	return problem.From(err)
+	p := problem.From(err)
+	if p.Status >= http.StatusInternalServerError {
+		slog.Error("desk request failed", "err", err)
+	}
+	return p
 }
 
 // body wraps an answer the way huma wants it.

@@ -107,7 +107,8 @@ func (w *work) enrolled(c *EnrolCode, publicKey []byte, name string) (*Device, e
 
 // RevokeDevice shuts a lost or stolen phone out: its sessions end, and what it still pushes is kept apart.
 func (l *Loop) RevokeDevice(ctx context.Context, by casework.Actor, device string) error {
-	return l.run(ctx, func(w *work) error {
+	user := ""
+	err := l.run(ctx, func(w *work) error {
 		dev, err := w.tx.Device(device)
 		if err != nil {
 			return err
@@ -119,10 +120,14 @@ func (l *Loop) RevokeDevice(ctx context.Context, by casework.Actor, device strin
 		if err := by.May(casework.VerbManageUsers, casework.Subject{Kind: "user", Region: u.Region, Dept: u.Dept}); err != nil {
 			return err
 		}
-		dev.State = DeviceRevoked
+		dev.State, user = DeviceRevoked, u.ID
 		w.note(Audit{Actor: by.UserID, Role: string(by.Role), Verb: "revoke_device", Ref: syncproto.Ref{Kind: "device", ID: dev.ID}})
 		return w.tx.PutDevice(dev)
 	})
+	if err == nil {
+		l.poke([]syncproto.BucketSeq{{Bucket: syncproto.BucketUser + user}}) // live connections look at their standing again
+	}
+	return err
 }
 
 // clipRunes shortens a text to at most n characters.

@@ -140,12 +140,9 @@ func (l *Loop) Refresh(ctx context.Context, token string) (*Signed, error) {
 		if err != nil {
 			return err
 		}
-		u, err := w.tx.User(s.User)
+		u, err := s.holder(w.tx, w.now)
 		if err != nil {
 			return err
-		}
-		if s.RevokedAt > 0 || w.now >= s.Expires || !usable(u, w.now) {
-			return nil
 		}
 		next := secret()
 		switch h := hashSecret(plain); {
@@ -197,17 +194,34 @@ func (l *Loop) Standing(ctx context.Context, session string) (*Signed, error) {
 		if err != nil {
 			return err
 		}
-		u, err := tx.User(s.User)
+		u, err := s.holder(tx, l.clock().UnixMilli())
 		if err != nil {
 			return err
-		}
-		if now := l.clock().UnixMilli(); s.RevokedAt > 0 || now >= s.Expires || !usable(u, now) {
-			return ErrSession
 		}
 		out = &Signed{User: *u, Device: s.Device, Session: s.ID}
 		return nil
 	})
 	return out, err
+}
+
+// holder is the user whom a session still lets in, or ErrSession: the session lives, the user may come in, and the
+// phone was not revoked. A frozen phone keeps its session, so that its person is told to enrol again.
+func (s *Session) holder(tx ReadTx, now int64) (*User, error) {
+	if s.RevokedAt > 0 || now >= s.Expires {
+		return nil, ErrSession
+	}
+	u, err := tx.User(s.User)
+	if errors.Is(err, ErrNotFound) || err == nil && !usable(u, now) {
+		return nil, ErrSession
+	}
+	if err != nil || s.Device == "" {
+		return u, err
+	}
+	dev, err := tx.Device(s.Device)
+	if errors.Is(err, ErrNotFound) || err == nil && dev.State == DeviceRevoked {
+		return nil, ErrSession
+	}
+	return u, err
 }
 
 // Actor is who the user is to the rules of the domain.

@@ -10,6 +10,7 @@ import (
 
 // cli lists the subcommands. Every flag can also be set by an environment variable AIDLOOP_<FLAG>.
 type cli struct {
+	Serve   serveCmd   `cmd:"" help:"Run the server."`
 	Bench   benchCmd   `cmd:"" help:"Measure durations and ratios."`
 	Version versionCmd `cmd:"" help:"Print the versions of the program and of its protocol."`
 }

@@ -12,17 +12,20 @@ type versionCmd struct{}
 
 // Run prints one line.
 func (versionCmd) Run() error {
-	revision := "unknown"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				revision = s.Value
-			}
-		}
-		if revision == "unknown" && info.Main.Version != "" {
-			revision = info.Main.Version
+	fmt.Printf("aidloop %s, protocol %d, catalog %d\n", revision(), syncproto.ProtocolVersion, casework.CatalogVersion)
+	return nil
+}
+
+// revision is the commit that the program was built from, as far as the build says.
+func revision() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
 		}
 	}
-	fmt.Printf("aidloop %s, protocol %d, catalog %d\n", revision, syncproto.ProtocolVersion, casework.CatalogVersion)
-	return nil
+	return info.Main.Version
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	mobileapi "aidloop/mobile-api"
+	"aidloop/mobile-api/blobs"
 	"aidloop/server/desk"
 	"aidloop/server/loop"
 	"aidloop/server/token"
@@ -62,12 +63,13 @@ type App struct {
 	Tokens *token.Signer
 	URL    string // where it listens, once Listen was called
 
-	cfg    Config
-	hub    *mobileapi.Hub
-	phones *mobileapi.API
-	fiber  *fiber.App
-	served chan error
-	stop   context.CancelFunc
+	cfg     Config
+	hub     *mobileapi.Hub
+	phones  *mobileapi.API
+	fiber   *fiber.App
+	uploads *blobs.Handler
+	served  chan error
+	stop    context.CancelFunc
 }
 
 // Open opens the data folder and wires everything; nothing listens yet.
@@ -197,6 +199,7 @@ func (a *App) Close() error {
 		a.stop()
 	}
 	a.phones.Close()
+	a.uploads.Close()
 	err := a.fiber.ShutdownWithTimeout(shutdownTime)
 	return errors.Join(err, a.Store.Close())
 }

@@ -49,6 +49,7 @@ func (a *App) mountBlobs(tokens *token.Signer) error {
 	if err != nil {
 		return err
 	}
+	a.uploads = h
 	return h.Mount(a.fiber)
 }
 
@@ -64,10 +65,10 @@ func (p phoneBlobs) who(ctx context.Context, raw string) (*loop.Signed, error) {
 		return nil, blobs.ErrUnauthenticated
 	}
 	s, err := p.app.Loop.Standing(ctx, c.Session)
-	if err != nil {
+	if errors.Is(err, loop.ErrSession) {
 		return nil, blobs.ErrUnauthenticated
 	}
-	return s, nil
+	return s, err
 }
 
 func (p phoneBlobs) CanUpload(ctx context.Context, raw string) (string, error) {
