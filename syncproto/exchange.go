@@ -35,7 +35,7 @@ func ParseGroupFrame(p []byte) (SignedGroup, error) {
 		return SignedGroup{}, Refuse(CodeMalformed, "group frame cut short")
 	}
 	g := SignedGroup{binary.BigEndian.Uint64(p), int(binary.BigEndian.Uint16(p[8:])), p[10:]}
-	if g.Dseq == 0 || g.Dseq > MaxInt-1<<16 || g.Changes == 0 || g.Changes > MaxGroupChanges {
+	if g.Dseq == 0 || g.Dseq > maxDseq || g.Changes == 0 || g.Changes > MaxGroupChanges {
 		return g, Refuse(CodeMalformed, "group frame with a number out of range")
 	}
 	return g, nil

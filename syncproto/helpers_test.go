@@ -1,6 +1,7 @@
 package syncproto
 
 import (
+	"encoding/base64"
 	"errors"
 	"flag"
 	"os"
@@ -88,3 +89,5 @@ func wantCode(t testing.TB, err error, code Code) {
 func nested(open, inside, end string, levels int) string {
 	return strings.Repeat(open, levels) + inside + strings.Repeat(end, levels)
 }
+
+func rawURL(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

@@ -103,7 +103,7 @@ func sealContext(ref Ref, field string) []byte {
 func SealedBy(v Raw) string {
 	s, ok := strings.CutPrefix(string(v[:min(len(v), 40)]), `{"$s":"`)
 	kid, _, found := strings.Cut(s, ".")
-	if !ok || !found || len(kid) != 16 {
+	if !ok || !found || len(kid) != 16 || strings.Trim(kid, hexDigits) != "" {
 		return ""
 	}
 	return kid
@@ -116,7 +116,7 @@ func splitSealed(v Raw) (kid string, box []byte, err error) {
 	s, ok := strings.CutPrefix(string(v), `{"$s":"`)
 	s, ok2 := strings.CutSuffix(s, `"}`)
 	kid, b64, found := strings.Cut(s, ".")
-	if !ok || !ok2 || !found {
+	if !ok || !ok2 || !found || strings.ContainsAny(b64, "\r\n") { // line breaks, which the decoder would skip
 		return "", nil, fmt.Errorf("%w: not of the sealed form", ErrSealed)
 	}
 	box, err = base64.RawURLEncoding.Strict().DecodeString(b64)
@@ -181,11 +181,11 @@ func (r *Keyring) Unwrap(carrier Ref, wrapped Raw) (int, error) {
 		if err != nil {
 			return n, err
 		}
-		var k Key
-		if _, err := hex.Decode(k[:], []byte(v.Str())); err != nil || len(v.Str()) != 64 || k.ID() != m.Name {
+		k, err := ParseHash(v.Str()) // 64 hex digits, as a hash has
+		if err != nil || Key(k).ID() != m.Name {
 			return n, fmt.Errorf("%w: not the key it is named as", ErrSealed)
 		}
-		r.Add(k)
+		r.Add(Key(k))
 		n++
 	}
 	return n, nil
