@@ -24,6 +24,12 @@ var columns = map[string]string{
 	"详细地址": "address", "地址": "address", "预警类型": "type", "线索类型": "type", "预警原因": "reason", "原因": "reason", "下发日期": "date", "日期": "date",
 }
 
+// typeWords are other words that senders use for lead types, beside the labels of the code list.
+var typeWords = map[string]string{
+	"疑似不符合条件": "suspected_ineligible", "重复救助": "duplicate", "死亡未退出": "deceased", "返贫风险": "risk_rising", "漏保": "suspected_missed",
+	"政策未落实": "benefit_not_delivered", "信息不符": "info_mismatch",
+}
+
 func bad(message string) error { return casework.NewError(casework.CodeInvalidValue, message) }
 
 // readSheet reads a table of leads: XLSX (its first sheet), or CSV in UTF-8 or GB18030 as older office programs save
@@ -125,6 +131,9 @@ func typeOf(s string) string {
 		if s == t.Code || s == t.Label {
 			return t.Code
 		}
+	}
+	if code, ok := typeWords[s]; ok {
+		return code
 	}
 	return s
 }
