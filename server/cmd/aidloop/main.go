@@ -11,6 +11,8 @@ import (
 // cli lists the subcommands. Every flag can also be set by an environment variable AIDLOOP_<FLAG>.
 type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run the server."`
+	Demo    demoCmd    `cmd:"" help:"Play one turn of the closed loop with real devices."`
+	Verify  verifyCmd  `cmd:"" help:"Check ledger chains, digests, device chains and photos."`
 	Bench   benchCmd   `cmd:"" help:"Measure durations and ratios."`
 	Version versionCmd `cmd:"" help:"Print the versions of the program and of its protocol."`
 }
