@@ -9,7 +9,7 @@ FUZZTIME ?= 10s
 GO      ?= go
 # Packages where a data race would lose somebody's work.
 RACED   := ./syncproto/... ./server/loop/... ./storage/sqlite/... ./storage/device/... ./mobile-api/...
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help run build test check race bench campaign fuzz demo clean setup s3-server tusjs
 

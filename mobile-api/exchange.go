@@ -118,7 +118,9 @@ func sendFrames(c *fiber.Ctx, frames []byte) error {
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	if enc := acceptEncoding(c.Get(fiber.HeaderAcceptEncoding)); enc != "" && len(frames) > worthPacking {
 		c.Set(fiber.HeaderContentEncoding, enc)
-		frames = loop.Compress(enc, frames)
+		packed := loop.Compress(enc, frames)
+		loop.Recycle(frames)
+		frames = packed
 	}
 	c.Response().SetBodyRaw(frames) // ours alone from here on
 	return nil

@@ -8,6 +8,7 @@ const (
 	MaxPushGroups   = 1000
 	MaxFrameBytes   = 1 << 20 // one frame's payload
 	MaxPageBytes    = 8 << 20 // one response's rows; the rest follows in the next exchange
+	PageBytes       = 2 << 20 // the same where the device does not say; what a cut connection costs stays small
 	MaxNameLen      = 64      // a field, kind, act or code name
 	MaxIDLen        = 64      // a record, device, user or incarnation id
 	MaxBucketLen    = 96

@@ -45,7 +45,7 @@ type Left struct {
 }
 
 // Want asks for everything that changed. Buckets in scope that are not named start from the beginning. MaxBytes bounds
-// the rows of the response (at most MaxPageBytes, which 0 stands for).
+// the rows of the response: at most MaxPageBytes; 0 stands for PageBytes.
 type Want struct {
 	Cursors  []BucketCursor `json:"cursors"`
 	Left     []Left         `json:"left,omitempty"`

@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"aidloop/syncproto"
 )
@@ -52,6 +53,16 @@ func (l *Loop) Exchange(ctx context.Context, p Push, reader *Reader) ([]byte, er
 	return syncproto.AppendJSON(out, syncproto.FrameEnd, syncproto.End{Frames: frames, More: more}), nil
 }
 
+// pages holds the memory of former responses: pages are large, and memory that was never touched before is slow.
+var pages = sync.Pool{New: func() any { return []byte(nil) }}
+
+// Recycle takes a response back that nobody reads any more.
+func Recycle(response []byte) {
+	if cap(response) <= 2*syncproto.MaxPageBytes {
+		pages.Put(response[:0]) //nolint:staticcheck // one small allocation for a page
+	}
+}
+
 func mayPull(reader *Reader, state string) syncproto.Code {
 	switch {
 	case reader == nil:
@@ -75,7 +86,7 @@ func (l *Loop) greet(ctx context.Context, device string) (out []byte, state stri
 			return err
 		}
 		state = dev.State
-		out = syncproto.AppendJSON(nil, syncproto.FrameHelloReply, syncproto.HelloReply{
+		out = syncproto.AppendJSON(pages.Get().([]byte)[:0], syncproto.FrameHelloReply, syncproto.HelloReply{
 			Version: syncproto.ProtocolVersion, Catalog: catalogVersion, Incarnation: tx.Incarnation(),
 			Now: l.clock().UnixMilli(), Have: dev.Have, Head: dev.Head.String(),
 		})

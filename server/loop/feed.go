@@ -35,9 +35,9 @@ func (f *feeding) json(t syncproto.FrameType, v any) {
 // before the rows they open, then ref, then grids in order of names. Stored bytes go out as they are. It returns the
 // number of frames, and whether the budget ended before the feed.
 func (l *Loop) Feed(ctx context.Context, r Reader, want *syncproto.Want, dst []byte) (out []byte, frames int, more bool, err error) {
-	f := &feeding{out: dst, budget: syncproto.MaxPageBytes}
+	f := &feeding{out: dst, budget: syncproto.PageBytes}
 	if want.MaxBytes > 0 {
-		f.budget = min(f.budget, max(want.MaxBytes, 4096))
+		f.budget = min(max(want.MaxBytes, 4096), syncproto.MaxPageBytes)
 	}
 	err = l.store.Read(ctx, func(tx ReadTx) error {
 		f.tx, f.inc, f.frames, f.more = tx, tx.Incarnation(), 0, false
@@ -88,6 +88,7 @@ func (f *feeding) bucket(name string, cur syncproto.Cursor, known bool) error {
 	} else if cur.Seq == head.Seq {
 		return nil // the device verified this head when it got there
 	}
+	f.out = slices.Grow(f.out, f.room(head.Seq-cur.Seq, head.Count))
 	f.json(syncproto.FrameBucket, syncproto.BucketStart{Bucket: name, From: cur.Seq, Fresh: fresh})
 	sent, err := f.rows(name, cur.Seq, fresh)
 	if err != nil {
@@ -99,6 +100,13 @@ func (f *feeding) bucket(name string, cur syncproto.Cursor, known bool) error {
 	}
 	f.json(syncproto.FrameCheckpoint, syncproto.Checkpoint{Bucket: name, Incarnation: f.inc, Seq: head.Seq, Count: head.Count, Digest: head.Digest.String()})
 	return nil
+}
+
+// room guesses how many bytes a bucket's rows will take, so that a page is not copied again and again as it grows.
+func (f *feeding) room(seqs uint64, rows int64) int {
+	const usual = 1400 // bytes of a row with its envelope and frame
+	n := min(int64(min(seqs, 1<<30)), rows) * usual
+	return int(max(min(n, int64(f.budget-len(f.out))+64<<10), 4096))
 }
 
 // rows sends entries behind after and stops, between two seqs, when the budget is used up. A fresh start needs no
