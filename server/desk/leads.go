@@ -18,7 +18,7 @@ func (a *API) leads() {
 		Source  string `query:"source" enum:"province,matching,self_report,department,patrol" default:"province"`
 		RawBody []byte
 	}) (*body[loop.Report], error) {
-		rows, err := readSheet(in.RawBody)
+		rows, err := ReadSheet(in.RawBody)
 		if err != nil {
 			return nil, wrap(err)
 		}

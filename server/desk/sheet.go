@@ -32,10 +32,10 @@ var typeWords = map[string]string{
 
 func bad(message string) error { return casework.NewError(casework.CodeInvalidValue, message) }
 
-// readSheet reads a table of leads: XLSX (its first sheet), or CSV in UTF-8 or GB18030 as older office programs save
+// ReadSheet reads a table of leads: XLSX (its first sheet), or CSV in UTF-8 or GB18030 as older office programs save
 // it. The first row names the columns. Empty rows are passed over; rows keep the number that the sender's program
 // shows.
-func readSheet(b []byte) ([]loop.LeadRow, error) {
+func ReadSheet(b []byte) ([]loop.LeadRow, error) {
 	table, err := readTable(b)
 	if err != nil {
 		return nil, err

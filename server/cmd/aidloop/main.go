@@ -11,6 +11,9 @@ import (
 // cli lists the subcommands. Every flag can also be set by an environment variable AIDLOOP_<FLAG>.
 type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run the server."`
+	Import  importCmd  `cmd:"" help:"Import leads from a spreadsheet."`
+	User    userCmd    `cmd:"" help:"Keep accounts, grants and enrolment codes."`
+	Device  deviceCmd  `cmd:"" help:"Be a phone."`
 	Demo    demoCmd    `cmd:"" help:"Play one turn of the closed loop with real devices."`
 	Verify  verifyCmd  `cmd:"" help:"Check ledger chains, digests, device chains and photos."`
 	Bench   benchCmd   `cmd:"" help:"Measure durations and ratios."`
