@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -49,11 +50,11 @@ func (c *serveCmd) Run() error {
 	}
 	if c.Demo {
 		if err := c.seed(ctx, a); err != nil {
-			return fmt.Errorf("%w (closing: %v)", err, a.Close())
+			return errors.Join(err, a.Close())
 		}
 	}
 	if err := a.Listen(); err != nil {
-		return fmt.Errorf("%w (closing: %v)", err, a.Close())
+		return errors.Join(err, a.Close())
 	}
 	fmt.Printf("Aidloop listens on %s\n  desk API: %s/docs\n  health:   %s/healthz, %s/readyz\n", a.URL, a.URL, a.URL, a.URL)
 	err = a.Wait(ctx)
