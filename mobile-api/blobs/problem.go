@@ -29,7 +29,7 @@ var (
 	problemLength          = problem{fiber.StatusBadRequest, "upload_length_invalid", "文件长度缺失或无效"}
 	problemMetadata        = problem{fiber.StatusBadRequest, "upload_metadata_invalid", "文件说明缺失或无效，必须包含 sha256"}
 	problemOffset          = problem{fiber.StatusBadRequest, "upload_offset_invalid", "上传位置缺失或无效"}
-	problemChecksum        = problem{fiber.StatusBadRequest, "upload_checksum_invalid", "数据块校验值无效或算法不受支持"}
+	problemChecksum        = problem{fiber.StatusBadRequest, "upload_checksum_invalid", "数据块校验值无效或算法不受支持,请重新上传"}
 	problemConcat          = problem{fiber.StatusBadRequest, "upload_concat_unsupported", "不支持分段合并上传"}
 	problemMethod          = problem{fiber.StatusMethodNotAllowed, "method_not_allowed", "不支持的操作"}
 	problemContentType     = problem{fiber.StatusUnsupportedMediaType, "content_type_invalid", "上传内容的类型无效"}

@@ -134,6 +134,10 @@ func (w *world) start() {
 	w.url = "http://" + listener.Addr().String()
 	served2 := make(chan error, 1)
 	go func() { served2 <- app.Listener(listener) }()
+	// A server that has not begun to listen cannot be shut down: it would begin afterwards.
+	res, err := http.Get(w.url + "/none")
+	w.must(err)
+	w.must(res.Body.Close())
 	w.stop = func() {
 		w.handler.Close()
 		http.DefaultClient.CloseIdleConnections()

@@ -63,13 +63,14 @@ type App struct {
 	Tokens *token.Signer
 	URL    string // where it listens, once Listen was called
 
-	cfg     Config
-	hub     *mobileapi.Hub
-	phones  *mobileapi.API
-	fiber   *fiber.App
-	uploads *blobs.Handler
-	served  chan error
-	stop    context.CancelFunc
+	cfg      Config
+	hub      *mobileapi.Hub
+	phones   *mobileapi.API
+	fiber    *fiber.App
+	uploads  *blobs.Handler
+	listener net.Listener
+	served   chan error
+	stop     context.CancelFunc
 }
 
 // Open opens the data folder and wires everything; nothing listens yet.
@@ -156,7 +157,7 @@ func (a *App) Listen() error {
 		a.URL = scheme + "://" + ln.Addr().String()
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	a.stop, a.served = stop, make(chan error, 1)
+	a.stop, a.listener, a.served = stop, ln, make(chan error, 1)
 	go func() { a.served <- a.fiber.Listener(ln) }()
 	go a.keepHouse(ctx)
 	return nil
@@ -200,7 +201,13 @@ func (a *App) Close() error {
 	}
 	a.phones.Close()
 	a.uploads.Close()
+	if a.listener != nil {
+		_ = a.listener.Close() // fiber closes it too, unless it is stopped before it began
+	}
 	err := a.fiber.ShutdownWithTimeout(shutdownTime)
+	if errors.Is(err, net.ErrClosed) {
+		err = nil
+	}
 	return errors.Join(err, a.Store.Close())
 }
 
