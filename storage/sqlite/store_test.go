@@ -1,0 +1,146 @@
+package sqlite_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"aidloop/server/loop"
+	"aidloop/storage/sqlite"
+	"aidloop/storage/storagetest"
+)
+
+func options(dir string) sqlite.Options {
+	n := time.Now().UnixNano()
+	return sqlite.Options{Dir: dir, Clock: time.Now, NewID: func() string { n++; return fmt.Sprintf("id-%d", n) }}
+}
+
+func open(t *testing.T, dir string) *sqlite.Store {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), options(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestStore(t *testing.T) {
+	storagetest.Run(t, func(t *testing.T) loop.Store {
+		s := open(t, t.TempDir())
+		t.Cleanup(func() {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return s
+	})
+}
+
+func incarnation(t *testing.T, s *sqlite.Store) (id string) {
+	t.Helper()
+	if err := s.Read(t.Context(), func(tx loop.ReadTx) error { id = tx.Incarnation(); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// A database that is put back from a copy begins a new life; one that is only opened again goes on.
+func TestRestoreBeginsANewLife(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	first := incarnation(t, s)
+	if err := s.Write(t.Context(), func(tx loop.Tx) error { return tx.PutBucket(loop.Bucket{Name: "ref", Seq: 4}) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	copied, err := os.ReadFile(filepath.Join(dir, sqlite.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir)
+	if incarnation(t, s) != first {
+		t.Error("opening it again began a new life")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, sqlite.FileName), copied, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir)
+	defer s.Close()
+	if incarnation(t, s) == first {
+		t.Error("a restored database goes on under its old name")
+	}
+	end, err := s.KnownIncarnation(t.Context(), first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seq, ok := end("ref"); !ok || seq != 4 {
+		t.Errorf("the former life ended at %d, %v", seq, ok)
+	}
+}
+
+func TestNewerSchemaIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	if err := open(t, dir).Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, sqlite.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, 1)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = sqlite.Open(context.Background(), options(dir))
+	var newer *sqlite.ErrNewer
+	if !errors.As(err, &newer) || newer.Have != 999 || !strings.Contains(err.Error(), "999") {
+		t.Errorf("opened: %v", err)
+	}
+}
+
+// A pull reads what changed and nothing else: both halves of the feed are searched by their index and merged in order.
+func TestFeedIsNotSorted(t *testing.T) {
+	dir := t.TempDir()
+	if err := open(t, dir).Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, sqlite.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.Query("EXPLAIN QUERY PLAN "+sqlite.FeedSQL, 1, 2, 1, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var plan []string
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			t.Fatal(err)
+		}
+		plan = append(plan, detail)
+	}
+	text := strings.Join(plan, "\n")
+	if !strings.Contains(text, "records_feed") || !strings.Contains(text, "exits_feed") || strings.Contains(text, "SCAN") || strings.Contains(text, "TEMP B-TREE") {
+		t.Errorf("the plan is\n%s", text)
+	}
+	if err := rows.Err(); err != nil {
+		t.Error(err)
+	}
+}
