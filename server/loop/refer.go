@@ -84,7 +84,11 @@ func (l *Loop) AnswerReferral(ctx context.Context, by casework.Actor, in Referra
 	}
 	return l.run(ctx, func(w *work) error {
 		g := w.newGroup()
-		d, err := g.visible(by, casework.VerbAnswerReferral, syncproto.Ref{Kind: "referral", ID: in.Referral})
+		verb := casework.VerbAnswerReferral
+		if in.Action == "close" {
+			verb = casework.VerbCloseReferral // by whoever asked, not by the department
+		}
+		d, err := g.visible(by, verb, syncproto.Ref{Kind: "referral", ID: in.Referral})
 		if err != nil {
 			return err
 		}
