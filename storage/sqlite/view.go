@@ -37,11 +37,13 @@ func one(q *stmt, read func(*stmt)) error {
 func (v *view) each(q *stmt, fn func(*stmt) (bool, error)) error {
 	for n := 0; q.row(); n++ {
 		if n%256 == 255 && v.ctx.Err() != nil {
-			return errorsJoin(v.ctx.Err(), q.done())
+			_ = q.done() // what the caller hears of is that his time is over
+			return v.ctx.Err()
 		}
 		more, err := fn(q)
 		if err != nil {
-			return errorsJoin(err, q.done())
+			_ = q.done() // the caller's own error counts
+			return err
 		}
 		if !more {
 			break
@@ -49,9 +51,6 @@ func (v *view) each(q *stmt, fn func(*stmt) (bool, error)) error {
 	}
 	return q.done()
 }
-
-// errorsJoin returns the first error, which the caller compares, and drops what follows from it.
-func errorsJoin(first, _ error) error { return first }
 
 func (v *view) Incarnation() string { return v.s.incarnation }
 
