@@ -6,6 +6,7 @@ package token
 import (
 	"crypto/ed25519"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -82,6 +83,10 @@ func (s *Signer) Issue(who loop.Signed, audience string, now time.Time) (token s
 func (s *Signer) Parse(token, audience string, now time.Time) (Claims, error) {
 	if len(token) > maxToken {
 		return Claims{}, fmt.Errorf("%w: too long", ErrInvalid)
+	}
+	// Base64 decoders pass over line ends, strict or not: the same token would have many spellings.
+	if strings.ContainsAny(token, "\r\n") {
+		return Claims{}, fmt.Errorf("%w: line end inside", ErrInvalid)
 	}
 	var w wire
 	p := jwt.NewParser(

@@ -86,6 +86,17 @@ func TestAlteredTokenIsRefused(t *testing.T) {
 	})
 }
 
+// A decoder of base64 ignores these, so that only a rule of our own refuses them.
+func TestTokenWithLineEndsIsRefused(t *testing.T) {
+	s := signer()
+	raw := issue(t, s, phone, token.Phone)
+	for _, altered := range []string{raw + "\r", raw + "\n", "\n" + raw, raw[:len(raw)-9] + "\r\n" + raw[len(raw)-9:]} {
+		if _, err := s.Parse(altered, token.Phone, start); !errors.Is(err, token.ErrInvalid) {
+			t.Fatalf("accepted %q: %v", altered, err)
+		}
+	}
+}
+
 func TestTokenOfAnotherAudienceOrKeyIsRefused(t *testing.T) {
 	s := signer()
 	for _, c := range []struct {
