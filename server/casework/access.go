@@ -53,6 +53,8 @@ const (
 	VerbGrant          Verb = "grant"
 	VerbReadAudit      Verb = "read_audit"
 	VerbDecideHeld     Verb = "decide_held"
+	VerbTransfer       Verb = "transfer"
+	VerbMarkDuplicate  Verb = "mark_duplicate"
 )
 
 // Scope says how far a permission reaches.
@@ -85,10 +87,10 @@ func permissions() (list []Permission) {
 	allow(RoleVillageClerk, ScopeRegion, VerbList, VerbReadCase)
 	allow(RoleTownClerk, ScopeRegion, VerbList, VerbReadCase, VerbReadSealed)
 	allow(RoleTownReviewer, ScopeRegion, VerbList, VerbReadCase, VerbReadSealed, VerbAssign, VerbReviewVisit, VerbPropose, VerbRefer,
-		VerbCloseReferral, VerbListUsers, VerbDecideHeld)
-	allow(RoleTownLeader, ScopeRegion, VerbList, VerbReadCase, VerbAssign, VerbListUsers, VerbGrant)
+		VerbCloseReferral, VerbListUsers, VerbDecideHeld, VerbTransfer, VerbMarkDuplicate)
+	allow(RoleTownLeader, ScopeRegion, VerbList, VerbReadCase, VerbAssign, VerbListUsers, VerbGrant, VerbTransfer, VerbMarkDuplicate)
 	allow(RoleBureauOfficer, ScopeRegion, VerbList, VerbReadCase, VerbReadSealed, VerbDispatch, VerbAssign, VerbVerify, VerbRefer,
-		VerbCloseReferral, VerbFeedBack, VerbImportLeads, VerbRegister, VerbListUsers, VerbGrant)
+		VerbCloseReferral, VerbFeedBack, VerbImportLeads, VerbRegister, VerbListUsers, VerbGrant, VerbMarkDuplicate)
 	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral)
 	allow(RoleAuditor, ScopeRegion, VerbReadAudit)
 	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReference)
@@ -145,6 +147,14 @@ func RegionPrefix(code string) string {
 func Covers(region, code string) bool {
 	p := RegionPrefix(region)
 	return p != "" && RegionPrefix(code) != "" && strings.HasPrefix(code, p)
+}
+
+// CountyOf is the code of the county that a region lies in, or "".
+func CountyOf(region string) string {
+	if RegionPrefix(region) == "" {
+		return ""
+	}
+	return region[:6] + "000000"
 }
 
 // IsGrid reports whether s is a grid's id: a village's 12-digit code, '-', and three digits.

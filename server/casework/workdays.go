@@ -113,3 +113,34 @@ func midday(t time.Time) time.Time {
 
 // Warnings are the numbers of working days left at which people are told.
 var Warnings = []int{10, 5, 2}
+
+// maxDaysOff bounds a year's lists.
+const maxDaysOff = 120
+
+// Check says what is wrong with an arrangement that somebody typed in: every day must be a date of the year, none may
+// be both, and a day on which people work in exchange must fall on a weekend.
+func (c Calendar) Check() error {
+	if c.Year < 2000 || c.Year > 2200 || c.Version == "" || len(c.Version) > 64 || len(c.Holidays)+len(c.Workdays) > maxDaysOff || len(c.Holidays) == 0 {
+		return NewError(CodeInvalidValue, "请填写年份、版本和放假安排。")
+	}
+	seen := map[string]bool{}
+	for i, s := range slices.Concat(c.Holidays, c.Workdays) {
+		day, err := time.Parse(time.DateOnly, s)
+		switch {
+		case err != nil || day.Year() != c.Year:
+			return NewError(CodeInvalidValue, "日期应在该年内,格式如 2027-02-06:"+clip(s))
+		case seen[s]:
+			return NewError(CodeInvalidValue, "同一天出现了两次:"+s)
+		case i >= len(c.Holidays) && day.Weekday() != time.Saturday && day.Weekday() != time.Sunday:
+			return NewError(CodeInvalidValue, "调休上班的日期应是周末:"+s)
+		}
+		seen[s] = true
+	}
+	return nil
+}
+
+// clip shortens a text that a message repeats.
+func clip(s string) string {
+	r := []rune(s)
+	return string(r[:min(len(r), 32)])
+}

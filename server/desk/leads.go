@@ -6,6 +6,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"aidloop/server/casework"
 	"aidloop/server/loop"
 )
 
@@ -46,5 +47,47 @@ func (a *API) leads() {
 			}
 		}) (*empty, error) {
 			return done(a.Loop.Assign(ctx, actor(ctx), in.ID, in.Body.User, in.Body.Grid))
+		})
+	huma.Register(a.huma, op(http.MethodPost, "/leads/{id}/transfer", "transfer", "leads", "Hand a lead to another town; its deadline stays"),
+		func(ctx context.Context, in *struct {
+			ID   string `path:"id" maxLength:"64"`
+			Body struct {
+				Town   string `json:"town" minLength:"12" maxLength:"12"`
+				Reason string `json:"reason" minLength:"1" maxLength:"500"`
+			}
+		}) (*empty, error) {
+			return done(a.Loop.Transfer(ctx, actor(ctx), in.ID, in.Body.Town, in.Body.Reason))
+		})
+	huma.Register(a.huma, op(http.MethodPost, "/leads/{id}/duplicate", "mark-duplicate", "leads", "Mark a lead as a duplicate of another one"),
+		func(ctx context.Context, in *struct {
+			ID   string `path:"id" maxLength:"64"`
+			Body struct {
+				Of string `json:"of" minLength:"1" maxLength:"64"`
+			}
+		}) (*empty, error) {
+			return done(a.Loop.MarkDuplicate(ctx, actor(ctx), in.ID, in.Body.Of))
+		})
+	a.calendars()
+}
+
+// Recounted says how many leads got another deadline.
+type Recounted struct {
+	Moved int `json:"moved"`
+}
+
+func (a *API) calendars() {
+	huma.Register(a.huma, op(http.MethodPut, "/calendars/{year}", "publish-calendar", "leads", "Publish a year's working days; provisional deadlines are counted anew"),
+		func(ctx context.Context, in *struct {
+			Year int `path:"year" minimum:"2000" maximum:"2200"`
+			Body struct {
+				Version  string   `json:"version" minLength:"1" maxLength:"64"`
+				Source   string   `json:"source,omitempty" maxLength:"200" doc:"The official notice."`
+				Holidays []string `json:"holidays" maxItems:"100" doc:"Days off, such as 2027-02-06, with the rest days that they are joined with."`
+				Workdays []string `json:"workdays,omitempty" maxItems:"20" doc:"Weekend days on which people work in exchange."`
+			}
+		}) (*body[Recounted], error) {
+			b := in.Body
+			n, err := a.Loop.PublishCalendar(ctx, actor(ctx), casework.Calendar{Year: in.Year, Version: b.Version, Source: b.Source, Holidays: b.Holidays, Workdays: b.Workdays})
+			return answer(Recounted{n}, err)
 		})
 }

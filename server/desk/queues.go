@@ -92,6 +92,7 @@ type Answer struct {
 type DifferenceView struct {
 	Kind     string `json:"kind"`
 	ID       string `json:"id,omitempty"`
+	New      bool   `json:"new,omitempty" doc:"Approving makes this record."`
 	Field    string `json:"field"`
 	Question string `json:"question"`
 	Label    string `json:"label"`

@@ -101,27 +101,11 @@ func (g *group) dueOf(d *draft) string {
 
 // closeTasks marks the open tasks of a type that belong to a record as done.
 func (g *group) closeTasks(of *draft, kind string) error {
-	var refs []syncproto.Ref
-	err := g.w.tx.ByRoot(of.rec.Root, func(s *Stored) error {
-		if s.Ref.Kind == "task" && s.Index.State == "open" {
-			refs = append(refs, s.Ref)
+	return g.eachTask(of, func(t *draft) error {
+		if t.rec.Body.Str("type") != kind {
+			return nil
 		}
-		return nil
-	})
-	if err != nil {
+		_, err := g.serverSet(t.rec.Ref, map[string]any{"state": "done"})
 		return err
-	}
-	for _, ref := range refs {
-		t, err := g.live(ref)
-		if err != nil {
-			return err
-		}
-		b := t.rec.Body
-		if b.Str("type") == kind && b.Str(of.rec.Kind) == of.rec.ID {
-			if _, err := g.serverSet(ref, map[string]any{"state": "done"}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	})
 }

@@ -52,6 +52,3 @@ func (w *work) dispatch(g *group, by casework.Actor, ref syncproto.Ref, town str
 	w.auditBy(by, "dispatch", ref, d.rec.Root, map[string]any{"town": town, "due_on": fields["due_on"]})
 	return g.commit()
 }
-
-// calendars reads the published calendars of the ref bucket over those that the program was built with.
-func (w *work) calendars() (casework.Calendars, error) { return casework.Published(), nil }

@@ -91,7 +91,7 @@ func (g *group) putSealed(sealer *syncproto.Sealer, ref, root syncproto.Ref, buc
 // PutReference writes records of the ref bucket, which everybody may know: regions, forms, standards, calendars.
 func (l *Loop) PutReference(ctx context.Context, by casework.Actor, kind string, records map[string]map[string]any) error {
 	return l.run(ctx, func(w *work) error {
-		if err := by.May(casework.VerbReference, casework.Subject{Kind: kind}); err != nil {
+		if err := by.May(casework.VerbReference, casework.Subject{Kind: kind, Region: by.Region}); err != nil {
 			return err
 		}
 		if k, ok := casework.KindOf(kind); !ok || k.Bucket != casework.BucketRef {
@@ -100,20 +100,7 @@ func (l *Loop) PutReference(ctx context.Context, by casework.Actor, kind string,
 		for _, id := range sortedKeys(records) {
 			g := w.newGroup()
 			ref := syncproto.Ref{Kind: kind, ID: id}
-			d, err := g.open(ref)
-			if err != nil {
-				return err
-			}
-			if d.exists {
-				_, err = g.serverSet(ref, records[id])
-			} else {
-				fields, ferr := syncproto.FieldsOf(records[id])
-				if ferr != nil {
-					return ferr
-				}
-				_, err = g.serverPut(ref, ref, syncproto.BucketRef, fields)
-			}
-			if err != nil {
+			if err := g.putReference(ref, records[id]); err != nil {
 				return err
 			}
 			if err := g.commit(); err != nil {
@@ -122,4 +109,22 @@ func (l *Loop) PutReference(ctx context.Context, by casework.Actor, kind string,
 		}
 		return nil
 	})
+}
+
+// putReference makes a record of the ref bucket, or writes what is new in it.
+func (g *group) putReference(ref syncproto.Ref, values map[string]any) error {
+	d, err := g.open(ref)
+	if err != nil {
+		return err
+	}
+	if d.exists {
+		_, err = g.serverSet(ref, values)
+		return err
+	}
+	fields, err := syncproto.FieldsOf(values)
+	if err != nil {
+		return err
+	}
+	_, err = g.serverPut(ref, ref, syncproto.BucketRef, fields)
+	return err
 }

@@ -1,7 +1,6 @@
 package loop
 
 import (
-	"errors"
 	"slices"
 	"strings"
 
@@ -109,15 +108,20 @@ func (g *group) carryOver(d *draft) error {
 		return err
 	}
 	for _, x := range diffs {
-		if err := g.carry(x, sealer); err != nil {
+		if err := g.carry(d, x, sealer); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (g *group) carry(x casework.Difference, sealer *syncproto.Sealer) error {
+// carry writes one difference. Whoever lives in the household without a record gets one, under the id that the phone
+// gave the row, or one derived from the visit and the row where it gave none.
+func (g *group) carry(visit *draft, x casework.Difference, sealer *syncproto.Sealer) error {
 	ref := syncproto.Ref{Kind: x.Kind, ID: x.ID}
+	if x.New && !syncproto.ValidID(x.ID) || strings.HasPrefix(x.ID, "new:") {
+		ref.ID = syncproto.DerivedID(x.Kind, visit.rec.ID+"|"+x.ID)
+	}
 	k, ok := casework.KindOf(x.Kind)
 	if !ok {
 		return nil
@@ -136,9 +140,16 @@ func (g *group) carry(x casework.Difference, sealer *syncproto.Sealer) error {
 	if casework.CheckValue(x.Kind, x.Field, raw) != nil {
 		return nil // the form allows what the record does not hold; the answer stays in the visit
 	}
-	_, err = g.serverSet(ref, map[string]any{x.Field: raw})
-	if errors.Is(err, ErrNotFound) {
-		return nil
+	r, err := g.open(ref)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !r.exists && x.New:
+		fields := syncproto.Fields(map[string]any{"household": visit.rec.Root.ID, x.Field: raw})
+		_, err = g.serverPut(ref, visit.rec.Root, visit.bucket, fields)
+	case r.exists && !r.rec.Deleted && r.rec.Root == visit.rec.Root: // another household's person is not this visit's to write
+		_, err = g.serverSet(ref, map[string]any{x.Field: raw})
 	}
 	return err
 }

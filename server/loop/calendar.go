@@ -1,0 +1,168 @@
+package loop
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"aidloop/server/casework"
+	"aidloop/syncproto"
+)
+
+// openLeads are the states in which a lead's deadline still matters.
+var openLeads = []string{"dispatched", "assigned", "visiting", "visited", "town_review", "returned", "county_returned"}
+
+// calendars reads the published calendars of the ref bucket over those that the program was built with, for every year
+// that a deadline from now on can reach.
+func (w *work) calendars() (casework.Calendars, error) {
+	cals := casework.Published()
+	year := time.UnixMilli(w.now).In(beijing).Year()
+	for y := year - 1; y <= year+2; y++ {
+		s, err := w.stored(syncproto.Ref{Kind: "calendar", ID: strconv.Itoa(y)})
+		if err != nil {
+			return nil, err
+		}
+		if s == nil || s.Deleted {
+			continue
+		}
+		v, err := s.Body.Decode()
+		if err != nil {
+			return nil, err
+		}
+		m, _ := v.(map[string]any)
+		cals[y] = casework.Calendar{Year: y, Version: textOf(m["version"]), Source: textOf(m["source"]), Holidays: texts(m["holidays"]), Workdays: texts(m["workdays"])}
+	}
+	return cals, nil
+}
+
+func textOf(v any) string { s, _ := v.(string); return s }
+
+func texts(v any) []string {
+	list, _ := v.([]any)
+	out := make([]string, 0, len(list))
+	for _, x := range list {
+		out = append(out, textOf(x))
+	}
+	return out
+}
+
+// PublishCalendar takes a year's official arrangement and counts the deadlines of open leads anew that were
+// provisional or reach into that year. Former deadlines stay in the records' history. It returns how many leads got
+// another deadline.
+func (l *Loop) PublishCalendar(ctx context.Context, by casework.Actor, cal casework.Calendar) (moved int, err error) {
+	if err := cal.Check(); err != nil {
+		return 0, err
+	}
+	err = l.run(ctx, func(w *work) error {
+		moved = 0
+		if err := by.May(casework.VerbReference, casework.Subject{Kind: "calendar", Region: by.Region}); err != nil {
+			return err
+		}
+		ref := syncproto.Ref{Kind: "calendar", ID: strconv.Itoa(cal.Year)}
+		g := w.newGroup()
+		err := g.putReference(ref, map[string]any{"year": cal.Year, "version": cal.Version, "source": cal.Source,
+			"holidays": anys(cal.Holidays), "workdays": anys(cal.Workdays)})
+		if err != nil {
+			return err
+		}
+		if err := g.commit(); err != nil {
+			return err
+		}
+		w.auditBy(by, "publish_calendar", ref, syncproto.Ref{}, map[string]any{"version": cal.Version})
+		moved, err = w.recount(cal.Year)
+		return err
+	})
+	return moved, err
+}
+
+func anys(list []string) []any {
+	out := make([]any, len(list))
+	for i, s := range list {
+		out[i] = s
+	}
+	return out
+}
+
+// recount gives open leads the deadlines that today's calendars give.
+func (w *work) recount(year int) (moved int, err error) {
+	cals, err := w.calendars()
+	if err != nil {
+		return 0, err
+	}
+	q := Query{Kind: "lead", States: openLeads, Limit: 500}
+	for {
+		page, err := w.tx.Find(q)
+		if err != nil {
+			return moved, err
+		}
+		for _, s := range page.Items {
+			changed, err := w.recountLead(s.Ref, year, cals)
+			if err != nil {
+				return moved, err
+			}
+			if changed {
+				moved++
+			}
+		}
+		if page.Next == "" {
+			return moved, nil
+		}
+		q.After = page.Next
+	}
+}
+
+// recountLead writes a lead's new deadline, and that of its open tasks.
+func (w *work) recountLead(ref syncproto.Ref, year int, cals casework.Calendars) (bool, error) {
+	g := w.newGroup()
+	d, err := g.live(ref)
+	if err != nil {
+		return false, err
+	}
+	b := d.rec.Body
+	received, old := parseTime(b.Str("received_at")), b.Str("due_on")
+	if received == 0 || string(b.Get("due_provisional")) != "true" && old < fmt.Sprintf("%d-01-01", year) {
+		return false, nil
+	}
+	due, provisional, version := casework.Deadline(time.UnixMilli(received), LeadWorkdays, cals)
+	day := due.In(beijing).Format(time.DateOnly)
+	if _, err := g.serverSet(ref, map[string]any{"due_on": day, "due_provisional": provisional, "calendar_version": version}); err != nil {
+		return false, err
+	}
+	if day != old {
+		if err := g.eachTask(d, func(t *draft) error {
+			_, err := g.serverSet(t.rec.Ref, map[string]any{"due_on": day})
+			return err
+		}); err != nil {
+			return false, err
+		}
+	}
+	return day != old, g.commit()
+}
+
+// eachTask hands over the open tasks that belong to a lead or a visit.
+func (g *group) eachTask(of *draft, fn func(*draft) error) error {
+	var refs []syncproto.Ref
+	err := g.w.tx.ByRoot(of.rec.Root, func(s *Stored) error {
+		if s.Ref.Kind == "task" && s.Index.State == "open" {
+			refs = append(refs, s.Ref)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, ref := range refs {
+		t, err := g.live(ref)
+		if err != nil {
+			return err
+		}
+		if t.rec.Body.Str(of.rec.Kind) != of.rec.ID {
+			continue
+		}
+		if err := fn(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
