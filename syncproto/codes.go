@@ -70,7 +70,6 @@ const (
 	CodeRevoked         Code = "revoked"
 	CodeUnavailable     Code = "unavailable"
 	CodeQuota           Code = "quota"
-	CodeCursorUnknown   Code = "cursor_unknown"
 	CodeEnrolCode       Code = "enrol_code_invalid"
 	CodeUnsupportedType Code = "unsupported_type"
 )
@@ -113,7 +112,6 @@ var words = map[Code]string{
 	CodeRevoked:         "这台设备已被停用,请联系管理员。",
 	CodeUnavailable:     "服务器暂时不可用,请稍后重试;手机上的内容没有丢失。",
 	CodeQuota:           "今天上传的内容已达上限,其余内容保留在手机上,稍后自动继续。",
-	CodeCursorUnknown:   "服务器做过恢复,应用会重新核对数据。",
 	CodeEnrolCode:       "登记码无效、已使用或已过期,请向管理员重新索取。",
 	CodeUnsupportedType: "请求的内容类型不支持,请更新应用。",
 }
