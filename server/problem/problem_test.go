@@ -23,7 +23,7 @@ func TestCodesBecomeStatuses(t *testing.T) {
 		http.StatusUnauthorized:          {syncproto.CodeTokenInvalid, syncproto.CodeBadSignature},
 		http.StatusForbidden:             {syncproto.CodeForeignToken, syncproto.CodeRevoked},
 		http.StatusNotFound:              {syncproto.CodeUnknownDevice},
-		http.StatusConflict:              {syncproto.CodeDseqGap, syncproto.CodeDseqReused, syncproto.CodeFork, syncproto.CodeCursorUnknown},
+		http.StatusConflict:              {syncproto.CodeDseqGap, syncproto.CodeDseqReused, syncproto.CodeFork},
 		http.StatusRequestEntityTooLarge: {syncproto.CodeTooLarge},
 		http.StatusUnsupportedMediaType:  {syncproto.CodeUnsupportedType},
 		http.StatusUnprocessableEntity:   {syncproto.CodeEnrolCode},

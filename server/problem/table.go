@@ -47,7 +47,6 @@ var table = []row{
 	{string(syncproto.CodeDseqGap), http.StatusConflict, 0, ""},
 	{string(syncproto.CodeDseqReused), http.StatusConflict, 0, ""},
 	{string(syncproto.CodeFork), http.StatusConflict, 0, ""},
-	{string(syncproto.CodeCursorUnknown), http.StatusConflict, 0, ""},
 	{casework.CodeInvalidTransition, http.StatusConflict, 0, ""},
 	{"login_taken", http.StatusConflict, 0, ""},
 
