@@ -16,6 +16,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"aidloop/server/casework"
+	"aidloop/server/edge"
 	"aidloop/server/loop"
 	"aidloop/server/problem"
 	"aidloop/server/token"
@@ -63,6 +64,7 @@ func Mount(app *fiber.App, o Options) *API {
 		"Phones use /enrol/v1, /auth/v1, /sync/v1 and /blobs/v1, which syncproto/PROTOCOL.md describes."
 	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "/openapi", "", ""
 	cfg.CreateHooks = nil
+	cfg.Transformers = append(cfg.Transformers, numbered(o.Log))
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"}}
 	a := &API{Options: o, huma: humafiber.New(app, cfg)}
 	a.huma.UseMiddleware(a.authenticate)
@@ -144,17 +146,28 @@ type empty struct{}
 // done turns a verb's error into an answer.
 func done(err error) (*empty, error) { return nil, wrap(err) }
 
-// wrap turns an error into a problem; nil stays nil. The server's own faults are logged here, since huma answers them
-// before the app's error handler could.
+// wrap turns an error into a problem; nil stays nil.
 func wrap(err error) error {
 	if err == nil {
 		return nil
 	}
-	p := problem.From(err)
-	if p.Status >= http.StatusInternalServerError {
-		slog.Error("desk request failed", "err", err)
+	return problem.From(err)
+}
+
+// numbered writes the request's id into every problem, and the server's own faults into the log, since huma answers
+// them before the app's error handler could.
+func numbered(log *slog.Logger) huma.Transformer {
+	return func(ctx huma.Context, _ string, v any) (any, error) {
+		p, ok := v.(*problem.Problem)
+		if !ok {
+			return v, nil
+		}
+		p.RequestID = edge.RequestID(humafiber.Unwrap(ctx))
+		if p.Status >= http.StatusInternalServerError {
+			log.Error("request failed", "request_id", p.RequestID, "method", ctx.Method(), "route", ctx.Operation().Path, "error", p.Unwrap())
+		}
+		return p, nil
 	}
-	return p
 }
 
 // body wraps an answer the way huma wants it.
