@@ -2,7 +2,6 @@ package syncproto
 
 import (
 	"encoding/base64"
-	"errors"
 	"flag"
 	"os"
 	"strings"
@@ -76,14 +75,6 @@ func stamp() *rapid.Generator[Stamp] {
 		return MakeStamp(rapid.SampledFrom([]string{"dev-a", "dev-b", "dev-c", "inc-1"}).Draw(t, "origin"),
 			rapid.Uint64Range(1, 50).Draw(t, "n"))
 	})
-}
-
-func wantCode(t testing.TB, err error, code Code) {
-	t.Helper()
-	var e *Error
-	if !errors.As(err, &e) || e.Code != code {
-		t.Fatalf("got %v, want code %s", err, code)
-	}
 }
 
 func nested(open, inside, end string, levels int) string {

@@ -309,12 +309,6 @@ func TestAlreadyHere(t *testing.T) {
 	w.wants(w.post(spy, data, "Upload-Length", "999"), 201, "")
 }
 
-// failing is a store whose finishes fail as long as err is set.
-type failing struct {
-	blob.Store
-	w *world
-}
-
 func TestHookFailureLeavesTheUploadToBeFinished(t *testing.T) {
 	w := newWorld(t)
 	data := w.photo(1000)

@@ -54,12 +54,13 @@ func (l *Loop) Exchange(ctx context.Context, p Push, reader *Reader) ([]byte, er
 }
 
 // pages holds the memory of former responses: pages are large, and memory that was never touched before is slow.
-var pages = sync.Pool{New: func() any { return []byte(nil) }}
+var pages = sync.Pool{New: func() any { return new([]byte) }}
 
 // Recycle takes a response back that nobody reads any more.
 func Recycle(response []byte) {
 	if cap(response) <= 2*syncproto.MaxPageBytes {
-		pages.Put(response[:0]) //nolint:staticcheck // one small allocation for a page
+		response = response[:0]
+		pages.Put(&response)
 	}
 }
 
@@ -86,7 +87,7 @@ func (l *Loop) greet(ctx context.Context, device string) (out []byte, state stri
 			return err
 		}
 		state = dev.State
-		out = syncproto.AppendJSON(pages.Get().([]byte)[:0], syncproto.FrameHelloReply, syncproto.HelloReply{
+		out = syncproto.AppendJSON((*pages.Get().(*[]byte))[:0], syncproto.FrameHelloReply, syncproto.HelloReply{
 			Version: syncproto.ProtocolVersion, Catalog: catalogVersion, Incarnation: tx.Incarnation(),
 			Now: l.clock().UnixMilli(), Have: dev.Have, Head: dev.Head.String(),
 		})

@@ -187,6 +187,3 @@ func caseRecords(tx ReadTx, ring *syncproto.Keyring, root syncproto.Ref) (househ
 	})
 	return household, persons, err
 }
-
-// answerName is the question that a visit's field answers, for people: its name without the prefix.
-func answerName(field string) string { return strings.TrimPrefix(field, casework.AnswerPrefix) }

@@ -69,7 +69,6 @@ type phone struct {
 	key  ed25519.PrivateKey
 	head syncproto.Hash
 	next uint64
-	keys *syncproto.Keyring
 }
 
 func (c *county) phone(u world.User) *phone {

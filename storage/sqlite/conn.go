@@ -121,9 +121,6 @@ func (c *conn) fail(rc int32) error {
 	return e
 }
 
-// inTransaction reports whether SQLite still has the transaction. It drops one by itself after some errors.
-func (c *conn) inTransaction() bool { return sqlite3.Xsqlite3_get_autocommit(c.tls, c.db) == 0 }
-
 // exec runs a statement without arguments.
 func (c *conn) exec(sql string) error { return c.use(sql).run() }
 
