@@ -134,6 +134,7 @@ func (a *App) enrolQR(code string) (string, []byte, error) {
 
 // health answers the two questions of a supervisor: is the process alive, and can it do its work.
 func (a *App) health() {
+	a.fiber.Get("/", func(c *fiber.Ctx) error { return c.Redirect("/docs") })
 	a.fiber.Get("/healthz", func(c *fiber.Ctx) error { return c.JSON(fiber.Map{"status": "ok"}) })
 	a.fiber.Get("/readyz", func(c *fiber.Ctx) error {
 		if err := a.Store.Read(c.UserContext(), func(tx loop.ReadTx) error { _, err := tx.Setting("ready"); return err }); err != nil {
