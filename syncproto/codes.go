@@ -49,6 +49,7 @@ const (
 	CodeNotAllowed   Code = "not_allowed" // the role may not do this, wherever it is
 	CodeGuardFailed  Code = "guard_failed"
 	CodeWrongRoot    Code = "wrong_root" // a change of the group belongs to another household
+	CodeReissued     Code = "reissued"   // the phone was enrolled anew and sent it again under its new identity
 )
 
 // Refusals of a whole exchange. Nothing of the request was stored, and the device keeps everything.
@@ -94,6 +95,7 @@ var words = map[Code]string{
 	CodeNotAllowed:   "您的岗位不能进行这项操作,请联系镇街。",
 	CodeGuardFailed:  "提交条件不满足,请按提示补充后重新提交。",
 	CodeWrongRoot:    "一次提交只能属于同一户,请分户提交。",
+	CodeReissued:     "手机重新登记后已重新提交这一组,以新的一组为准。",
 
 	CodeMalformed:       "请求格式不正确,请更新应用后重试;手机上的内容没有丢失。",
 	CodeTruncated:       "网络中断,数据没有传完,请重试;手机上的内容没有丢失。",

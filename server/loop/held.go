@@ -86,6 +86,11 @@ func (w *work) rejudge(h Held) (*syncproto.Outcome, error) {
 		delete(j.blocked, ref)
 	}
 	j.noBases = w.now >= h.Expires
+	first, err := w.recall(h.Device, h.Dseq)
+	if err != nil {
+		return nil, err
+	}
+	j.captured = first.outcome.Time
 	g := w.newGroup()
 	g.dseq = h.Dseq
 	w.by = dev.ID
@@ -94,9 +99,9 @@ func (w *work) rejudge(h Held) (*syncproto.Outcome, error) {
 	var v *verdict
 	switch {
 	case errors.As(err, &v) && v.status == syncproto.GroupHeld:
-		return &syncproto.Outcome{Dseq: h.Dseq, Status: v.status, Code: v.code, Reason: v.code.Words(), Expiry: h.Expires}, nil
+		return &syncproto.Outcome{Dseq: h.Dseq, Status: v.status, Code: v.code, Reason: v.code.Words(), Expiry: h.Expires, Time: o.Time}, nil
 	case errors.As(err, &v):
-		return w.settle(h, syncproto.Outcome{Dseq: h.Dseq, Status: v.status, Code: v.code, Reason: v.reason})
+		return w.settle(h, syncproto.Outcome{Dseq: h.Dseq, Status: v.status, Code: v.code, Reason: v.reason, Time: o.Time})
 	case err != nil:
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -20,6 +21,8 @@ type judging struct {
 	blocked map[string]bool // records that an open group of this device touches
 	held    []Held
 	noBases bool // a base that did not come in time counts as concurrent
+	// captured is the corrected time of a group that is judged again: it was fixed at its receipt.
+	captured int64
 }
 
 func (w *work) judge(dev *Device, clock syncproto.Clock) (*judging, error) {
@@ -76,7 +79,7 @@ func (j *judging) group(sg syncproto.SignedGroup, p parsedGroup) (syncproto.Outc
 	var v *verdict
 	switch {
 	case errors.As(err, &v):
-		return j.refuse(sg, p, v)
+		return j.refuse(sg, p, v, o.Time)
 	case err != nil:
 		return o, err
 	}
@@ -84,8 +87,8 @@ func (j *judging) group(sg syncproto.SignedGroup, p parsedGroup) (syncproto.Outc
 }
 
 // refuse turns a verdict into an outcome, and an outcome record in the author's bucket.
-func (j *judging) refuse(sg syncproto.SignedGroup, p parsedGroup, v *verdict) (syncproto.Outcome, error) {
-	o := syncproto.Outcome{Dseq: sg.Dseq, Status: v.status, Code: v.code, Reason: v.reason}
+func (j *judging) refuse(sg syncproto.SignedGroup, p parsedGroup, v *verdict, captured int64) (syncproto.Outcome, error) {
+	o := syncproto.Outcome{Dseq: sg.Dseq, Status: v.status, Code: v.code, Reason: v.reason, Time: captured}
 	if o.Reason == "" {
 		o.Reason = v.code.Words()
 	}
@@ -111,11 +114,22 @@ func (j *judging) refuse(sg syncproto.SignedGroup, p parsedGroup, v *verdict) (s
 // decide merges the group's changes into drafts. It writes nothing.
 func (j *judging) decide(g *group, sg syncproto.SignedGroup, p parsedGroup) (syncproto.Outcome, error) {
 	o := syncproto.Outcome{Dseq: sg.Dseq, Status: syncproto.GroupJudged}
+	if p.err == nil {
+		o.Time = j.captured
+		if o.Time == 0 {
+			o.Time = syncproto.CorrectTime(p.Clock, j.clock, j.w.now, 0)
+		}
+	}
 	if j.dev.State == DeviceRevoked || j.user.Disabled {
 		return o, hold(syncproto.CodeQuarantine, holdDesk)
 	}
 	if p.err != nil {
 		return o, reject(syncproto.CodeBadChange, "")
+	}
+	if p.Origin != nil {
+		if again, err := j.reissued(sg, p); err != nil || again != nil {
+			return *cmp.Or(again, &o), err
+		}
 	}
 	for _, c := range p.Changes {
 		if j.blocked[c.Ref.String()] {
@@ -131,7 +145,6 @@ func (j *judging) decide(g *group, sg syncproto.SignedGroup, p parsedGroup) (syn
 		return o, err
 	}
 	t := &trial{j: j, g: g, group: p.Group, bucket: bucket}
-	o.Time = syncproto.CorrectTime(p.Clock, j.clock, j.w.now, 0)
 	if err := t.changes(o.Time); err != nil {
 		return o, err
 	}

@@ -58,6 +58,8 @@ type ReadTx interface {
 	Batch(device string, dseq uint64) (*Batch, error)
 	// Batches hands over every batch of a device in order.
 	Batches(device string, fn func(*Batch) error) error
+	// Reissued tells which change last brought a group that was captured under another identity, or ErrNotFound.
+	Reissued(o syncproto.Origin) (device string, dseq uint64, err error)
 	// Held lists the open groups of a device, or all of them where device is "", in order of receipt, at most limit.
 	Held(device string, limit int) ([]Held, error)
 	// Ledger hands over a bucket's entries from number from on, in order.
@@ -103,6 +105,8 @@ type Tx interface {
 	PutBatch(*Batch) error
 	// SetOutcomes replaces the stored outcomes of a batch: a held group became terminal.
 	SetOutcomes(batch int64, outcomes []byte) error
+	// PutReissued writes which change brought such a group, in place of what was written before.
+	PutReissued(o syncproto.Origin, device string, dseq uint64) error
 	PutHeld(Held) error
 	DeleteHeld(device string, dseq uint64) error
 	// AppendLedger writes a bucket's next entry.

@@ -99,3 +99,15 @@ at = excluded.at, expires = excluded.expires, bytes = excluded.bytes`).text(h.De
 func (t *tx) DeleteHeld(device string, dseq uint64) error {
 	return t.c.use("DELETE FROM held WHERE device = ? AND dseq = ?").text(device).num(dseq).run()
 }
+
+func (v *view) Reissued(o syncproto.Origin) (device string, dseq uint64, err error) {
+	q := v.c.use("SELECT by_device, by_dseq FROM origins WHERE device = ? AND dseq = ? AND hash = ?").text(o.Device).num(o.Dseq).blob(o.Hash[:])
+	err = one(q, func(q *stmt) { device, dseq = q.str(0), q.uget(1) })
+	return device, dseq, err
+}
+
+func (t *tx) PutReissued(o syncproto.Origin, device string, dseq uint64) error {
+	return t.c.use("INSERT INTO origins (device, dseq, hash, by_device, by_dseq) VALUES (?, ?, ?, ?, ?) "+
+		"ON CONFLICT (device, dseq, hash) DO UPDATE SET by_device = excluded.by_device, by_dseq = excluded.by_dseq").
+		text(o.Device).num(o.Dseq).blob(o.Hash[:]).text(device).num(dseq).run()
+}

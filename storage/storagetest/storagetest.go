@@ -28,6 +28,7 @@ func Run(t *testing.T, open func(t *testing.T) loop.Store) {
 		"what was is kept":                past,
 		"batches are found by any change": batches,
 		"open groups":                     held,
+		"reissued groups":                 reissued,
 		"accounts, sessions and codes":    accounts,
 		"indexes of numbers and photos":   indexes,
 		"ledger and audit in order":       ledger,
@@ -331,6 +332,21 @@ func batches(t *testing.T, s loop.Store) {
 			t.Errorf("%d batches of the device", n)
 		}
 		return err
+	})
+}
+
+func reissued(t *testing.T, s loop.Store) {
+	o := syncproto.Origin{Device: "d", Dseq: 7, Hash: syncproto.GroupHash([]byte("a"))}
+	write(t, s, func(tx loop.Tx) error { return tx.PutReissued(o, "e", 2) })
+	read(t, s, func(tx loop.ReadTx) error {
+		if device, dseq, err := tx.Reissued(o); err != nil || device != "e" || dseq != 2 {
+			t.Errorf("%s:%d, %v", device, dseq, err)
+		}
+		o.Hash = syncproto.GroupHash([]byte("b"))
+		if _, _, err := tx.Reissued(o); !errors.Is(err, loop.ErrNotFound) {
+			t.Errorf("other bytes of the same change: %v", err)
+		}
+		return nil
 	})
 }
 

@@ -47,24 +47,30 @@ func (e *Engine) Capture(root syncproto.Ref, drafts []Draft, clock syncproto.Clo
 		if g.Changes, err = c.changes(drafts); err != nil {
 			return err
 		}
-		out, err = keep(t, st, g)
+		out, err = keep(t, st, g, clock.Wall)
 		return err
 	})
 	return out, err
 }
 
+// roomToReissue is what a group must leave free, in bytes, so that it can name its origin under another identity.
+const roomToReissue = 512
+
 // keep writes a group into the outbox and moves the chain on.
-func keep(t Tx, st state, g *syncproto.Group) (*Entry, error) {
+func keep(t Tx, st state, g *syncproto.Group, captured int64) (*Entry, error) {
 	raw, err := g.Encode()
 	if err != nil {
 		return nil, err
+	}
+	if g.Origin == nil && len(raw) > syncproto.MaxGroupBytes-roomToReissue {
+		return nil, fmt.Errorf("%w: larger than %d bytes", syncproto.ErrGroup, syncproto.MaxGroupBytes-roomToReissue)
 	}
 	head, err := syncproto.ParseHash(st.Head)
 	if err != nil {
 		return nil, err
 	}
 	head = syncproto.ChainNext(head, syncproto.GroupHash(raw))
-	x := &Entry{Dseq: g.Dseq, Last: g.Last(), Root: g.Root.String(), Size: len(raw), Head: head.String(), Captured: g.Clock.Wall, State: Pending}
+	x := &Entry{Dseq: g.Dseq, Last: g.Last(), Root: g.Root.String(), Size: len(raw), Head: head.String(), Captured: captured, State: Pending}
 	frame := binary.BigEndian.AppendUint64(make([]byte, 0, 10+len(raw)), g.Dseq)
 	frame = append(binary.BigEndian.AppendUint16(frame, uint16(len(g.Changes))), raw...)
 	if err := t.Put(keyGroup(g.Dseq), frame); err != nil {

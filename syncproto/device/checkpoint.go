@@ -144,11 +144,16 @@ func (r *Response) release(t Tx, seq uint64) error {
 	if err != nil {
 		return err
 	}
+	if r.stage.Fresh && r.bucket == r.e.userBucket() {
+		if err := r.recall(t); err != nil {
+			return err
+		}
+	}
 	for i := range list {
 		x := &list[i]
 		switch {
 		case x.State == Awaiting && x.At != nil && x.At.Bucket == r.bucket && seq >= x.At.Seq:
-			x.State, x.DoneAt = Done, r.now
+			x.State, x.DoneAt = Done, r.server
 			err = putJSON(t, keyEntry(x.Dseq), x)
 		case x.State == Held && r.bucket == r.e.userBucket():
 			err = r.follow(t, x)
@@ -158,6 +163,25 @@ func (r *Response) release(t Tx, seq uint64) error {
 		}
 	}
 	return nil
+}
+
+// recall reads the outcomes of decided groups again when the author's bucket begins afresh: a server that was put back
+// from a backup may hold what it had decided since.
+func (r *Response) recall(t Tx) error {
+	var list []Entry
+	err := entries(t, func(x *Entry) (bool, error) {
+		if x.State == Done || x.State == Rejected || x.State == Awaiting {
+			list = append(list, *x)
+		}
+		return true, nil
+	})
+	for i := range list {
+		if x := &list[i]; err == nil {
+			x.State = Held
+			err = r.follow(t, x)
+		}
+	}
+	return err
 }
 
 func (r *Response) follow(t Tx, x *Entry) error {
@@ -175,7 +199,7 @@ func (r *Response) follow(t Tx, x *Entry) error {
 	if bucket := rec.Body.Str("bucket"); bucket != "" {
 		o.At = &syncproto.BucketSeq{Bucket: bucket, Seq: uint64(rec.Body.Int("seq"))}
 	}
-	return x.settle(t, o, r.now)
+	return x.settle(t, o, r.server)
 }
 
 // Incident is a bucket whose rows did not add up.

@@ -34,12 +34,13 @@ type Options struct {
 	Catalog int
 }
 
-// Engine is a device. It keeps nothing in memory that its store does not hold, except rows of a response that have
-// not reached a page yet. One goroutine uses it at a time.
+// Engine is a device. It keeps nothing in memory that its store does not hold, except what belongs to the exchange
+// under way: whether it asked for rows, and those that have not reached a page yet. One goroutine uses it at a time.
 type Engine struct {
 	store Store
 	opts  Options
 	id    Identity
+	pulls bool // whether the last request asked for rows
 }
 
 // ErrNotEnrolled says that the store belongs to no device yet.
@@ -87,7 +88,7 @@ func (e *Engine) userBucket() string { return syncproto.BucketUser + e.id.User }
 type state struct {
 	Next        uint64 `json:"next"` // the number of the next change
 	Head        string `json:"head"` // the chain's head behind the last one
-	Have        uint64 `json:"have"` // the last change that the server acknowledged
+	Have        uint64 `json:"have"` // the last change whose outcome was heard
 	Safe        uint64 `json:"safe"` // changes up to here are in a backup of the server
 	Incarnation string `json:"incarnation"`
 	Trouble     string `json:"trouble,omitempty"` // a code that needs a person: fork, revoked, …

@@ -20,6 +20,7 @@ func (e *Engine) Request(clock syncproto.Clock, ask Ask) (b []byte, err error) {
 	if ask.PushBytes <= 0 {
 		ask.PushBytes = syncproto.MaxPushBytes / 2
 	}
+	e.pulls = !ask.NoPull
 	err = e.store.View(func(t Tx) error {
 		hello := syncproto.Hello{Versions: [2]int{1, 1}, Device: e.id.Device, Catalog: e.opts.Catalog, Caps: []string{"gzip", "zstd"},
 			Wall: clock.Wall, Mono: clock.Mono, Boot: clock.Boot}
@@ -167,5 +168,5 @@ func (e *Engine) rewind(t Tx, st *state, refusal *syncproto.Error) (bool, error)
 		return false, fmt.Errorf("device: the server asks for what it was sent")
 	}
 	st.Have = refusal.Have
-	return true, nil
+	return true, unsettle(t, st.Have)
 }

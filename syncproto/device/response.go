@@ -22,6 +22,7 @@ type staging struct {
 type Response struct {
 	e      *Engine
 	now    int64 // the device's wall clock, for the record
+	server int64 // the server's clock: what may be forgotten is decided by it, since a phone's may jump by years
 	frames int
 	inc    string
 	bucket string
@@ -97,28 +98,83 @@ func (r *Response) Finish() (more bool, fault *syncproto.Fault, err error) {
 		if err := putJSON(t, keyState, st); err != nil {
 			return err
 		}
+		if r.e.pulls && r.fault == nil && !r.end.More {
+			if err := r.unreachable(t); err != nil {
+				return err
+			}
+		}
 		more = r.end.More || st.Trouble == "" && st.Have+1 < st.Next
 		return nil
 	})
 	return more, r.fault, err
 }
 
+// unreachable releases groups whose rows lie where this device does not look any more: everything in its scope has
+// arrived, so they will not.
+func (r *Response) unreachable(t Tx) error {
+	var list []Entry
+	err := entries(t, func(x *Entry) (bool, error) {
+		if x.State == Awaiting && x.At != nil {
+			b, err := t.Get(keyCursor(x.At.Bucket))
+			if err != nil {
+				return false, err
+			}
+			if b == nil {
+				list = append(list, *x)
+			}
+		}
+		return true, nil
+	})
+	for i := range list {
+		x := &list[i]
+		x.State, x.DoneAt = Done, r.server
+		if err == nil {
+			err = putJSON(t, keyEntry(x.Dseq), x)
+		}
+	}
+	return err
+}
+
 func (r *Response) hello(h *syncproto.HelloReply) error {
-	r.inc = h.Incarnation
+	r.inc, r.server = h.Incarnation, h.Now
 	return r.e.store.Update(func(t Tx) error {
 		st, err := loadState(t)
 		if err != nil {
 			return err
 		}
 		st.Incarnation, st.Safe = h.Incarnation, h.SafeDseq
-		if h.Have < st.Next {
-			st.Have = h.Have // may be less than before, after a restore: the groups go out again
+		// What the server has beyond is not taken over: its outcomes have not been heard yet.
+		if h.Have < st.Have {
+			if err := unsettle(t, h.Have); err != nil {
+				return err
+			}
+			st.Have = h.Have
 		}
-		if err := prune(t, st, r.now); err != nil {
+		if err := prune(t, st, r.server); err != nil {
 			return err
 		}
 		return putJSON(t, keyState, st)
 	})
+}
+
+// unsettle takes back what a server knew that was put back from a backup: its groups behind have go out again and are
+// judged again, and until then they lie over the rows.
+func unsettle(t Tx, have uint64) error {
+	var list []Entry
+	err := entries(t, func(x *Entry) (bool, error) {
+		if x.Last > have && x.State != Pending && x.State != Dismissed {
+			list = append(list, *x)
+		}
+		return true, nil
+	})
+	for i := range list {
+		x := &list[i]
+		x.State, x.Code, x.Reason, x.Changes, x.Expiry, x.At, x.DoneAt = Pending, "", "", nil, 0, nil, 0
+		if err == nil {
+			err = putJSON(t, keyEntry(x.Dseq), x)
+		}
+	}
+	return err
 }
 
 // prune forgets groups that the server's rows carry and a backup holds, or that are older than the time for which
@@ -149,6 +205,10 @@ func prune(t Tx, st state, now int64) error {
 
 func (r *Response) outcomes(o *syncproto.Outcomes) error {
 	return r.e.store.Update(func(t Tx) error {
+		st, err := loadState(t)
+		if err != nil {
+			return err
+		}
 		for _, out := range o.Groups {
 			var x Entry
 			if ok, err := getJSON(t, keyEntry(out.Dseq), &x); err != nil || !ok {
@@ -157,11 +217,12 @@ func (r *Response) outcomes(o *syncproto.Outcomes) error {
 				}
 				continue
 			}
-			if err := x.settle(t, out, r.now); err != nil {
+			if err := x.settle(t, out, r.server); err != nil {
 				return err
 			}
+			st.Have = max(st.Have, x.Last)
 		}
-		return nil
+		return putJSON(t, keyState, st)
 	})
 }
 

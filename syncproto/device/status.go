@@ -87,6 +87,20 @@ type Bucket struct {
 	Digest string
 }
 
+// Row is what the server last said of a record in a bucket, or nil.
+func (e *Engine) Row(bucket string, ref syncproto.Ref) (row *syncproto.Row, err error) {
+	err = e.store.View(func(t Tx) error {
+		b, err := t.Get(keyRow(bucket, ref))
+		if err != nil || len(b) == 0 {
+			return err
+		}
+		r, err := syncproto.ParseRow(b)
+		row = &r
+		return err
+	})
+	return row, err
+}
+
 // Buckets lists what the phone holds, in order of names.
 func (e *Engine) Buckets() (list []Bucket, err error) {
 	err = e.store.View(func(t Tx) error {

@@ -10,6 +10,7 @@ package device
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -42,6 +43,9 @@ type Memory struct{ data map[string][]byte }
 
 // NewMemory makes an empty Memory.
 func NewMemory() *Memory { return &Memory{map[string][]byte{}} }
+
+// Clone is a copy of the store as it stands, such as a phone's backup.
+func (m *Memory) Clone() *Memory { return &Memory{maps.Clone(m.data)} }
 
 // Update runs fn on the map and undoes its writes where it fails.
 func (m *Memory) Update(fn func(Tx) error) error {
