@@ -29,7 +29,12 @@ func (c *Client) sendBlobs(ctx context.Context, s *Synced) error {
 		if err != nil || token == "" {
 			return err
 		}
-		if err := c.sendBlob(ctx, b, token); err != nil {
+		err = c.sendBlob(ctx, b, token)
+		var p *Problem
+		if errors.As(err, &p) && p.Status == http.StatusUnauthorized && c.spent(token, s) {
+			continue
+		}
+		if err != nil {
 			return fmt.Errorf("photo %.8s…: %w", b.SHA256, err)
 		}
 		s.Photos++

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -68,6 +69,8 @@ type Problem struct {
 	Detail string `json:"detail"`
 	Have   uint64 `json:"have"`
 	Head   string `json:"head"`
+	// RetryAfter is how long the server asks to be left alone, or 0.
+	RetryAfter time.Duration `json:"-"`
 }
 
 // Error writes the code and the words.
@@ -102,12 +105,25 @@ func (c *Client) do(req *http.Request) (*http.Response, []byte, error) {
 	if res.StatusCode >= 300 {
 		p := &Problem{Status: res.StatusCode}
 		if json.Unmarshal(body, p) != nil || p.Code == "" {
-			p.Code, p.Title = fmt.Sprintf("http_%d", res.StatusCode), "服务器没有正常回应,请稍后再试。"
+			p.Code, p.Title = bare(res.StatusCode)
 		}
 		p.Status = res.StatusCode
+		if n, err := strconv.ParseUint(res.Header.Get("Retry-After"), 10, 31); err == nil {
+			p.RetryAfter = time.Duration(n) * time.Second
+		}
 		return res, nil, p
 	}
 	return res, body, nil
+}
+
+// bare is the code of a refusal without words: the answer to a HEAD has no body, and a gateway has its own.
+func bare(status int) (code, title string) {
+	known := map[int]syncproto.Code{http.StatusUnauthorized: syncproto.CodeTokenInvalid, http.StatusTooManyRequests: syncproto.CodeTooMany,
+		http.StatusServiceUnavailable: syncproto.CodeUnavailable}
+	if c, ok := known[status]; ok {
+		return string(c), c.Words()
+	}
+	return fmt.Sprintf("http_%d", status), "服务器没有正常回应,请稍后再试。"
 }
 
 func post(ctx context.Context, h *http.Client, url string, in, out any) error {
@@ -171,6 +187,20 @@ func (c *Client) access(ctx context.Context) (string, error) {
 		return "", nil
 	}
 	return c.renew(ctx)
+}
+
+// spent forgets an access token that the server does not take, though by the phone's clock it is good: clocks jump. It
+// reports whether there is another to be had; a sync asks once.
+func (c *Client) spent(token string, s *Synced) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if token == "" || s.renewed || c.tokens.Refresh == "" {
+		return false
+	}
+	if s.renewed = true; c.tokens.Access == token {
+		c.tokens.Access = ""
+	}
+	return true
 }
 
 func (c *Client) renew(ctx context.Context) (string, error) {

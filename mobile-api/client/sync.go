@@ -40,10 +40,15 @@ type Synced struct {
 	Received  int
 	Photos    int
 	Fault     *syncproto.Fault // why nothing was pulled, or nil
+	renewed   bool             // a token was renewed because the server did not take it
 }
 
 // maxTries bounds how often one exchange is tried before the caller hears of the network.
 const maxTries = 5
+
+// maxPause is the longest pause that is made for a server that asks for one. Whoever is asked to come back later than
+// that, for instance tomorrow, tells the caller instead of keeping a sync open.
+const maxPause = 2 * time.Minute
 
 // Sync exchanges until nothing is left on either side, then sends the photos. What was exchanged before an error
 // stays; a later call goes on from there.
@@ -61,6 +66,7 @@ func (c *Client) Sync(ctx context.Context) (Synced, error) {
 // exchangeAgain tries an exchange until it comes through. Only what may pass by itself is tried again.
 func (c *Client) exchangeAgain(ctx context.Context, s *Synced) (more bool, err error) {
 	for try := range maxTries {
+		pause := time.Second << try
 		if more, err = c.exchange(ctx, s); err == nil {
 			return more, nil
 		}
@@ -71,11 +77,12 @@ func (c *Client) exchangeAgain(ctx context.Context, s *Synced) (more bool, err e
 				return false, rerr
 			}
 			passing := p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests || p.Code == string(syncproto.CodeTruncated)
-			if !again && !passing {
+			if !again && (!passing || p.RetryAfter > maxPause) {
 				return false, err
 			}
+			pause = max(pause, p.RetryAfter)
 		}
-		if err := c.Sleep(ctx, time.Second<<try); err != nil {
+		if err := c.Sleep(ctx, pause); err != nil {
 			return false, err
 		}
 	}
@@ -119,7 +126,11 @@ func (c *Client) exchange(ctx context.Context, s *Synced) (more bool, err error)
 			return false, fmt.Errorf("the answer was cut short: %w", err)
 		}
 	}
-	return c.take(answer, s)
+	more, err = c.take(answer, s)
+	if err == nil && s.Fault != nil && s.Fault.Code == syncproto.CodeTokenInvalid && c.spent(token, s) {
+		s.Fault, more = nil, true
+	}
+	return more, err
 }
 
 // take hands the response to the engine frame by frame.

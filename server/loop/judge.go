@@ -128,7 +128,7 @@ func (j *judging) decide(g *group, sg syncproto.SignedGroup, p parsedGroup) (syn
 	}
 	if p.Origin != nil {
 		if again, err := j.reissued(sg, p); err != nil || again != nil {
-			return *cmp.Or(again, &o), err
+			return j.repeat(g, cmp.Or(again, &o), err)
 		}
 	}
 	for _, c := range p.Changes {

@@ -38,6 +38,14 @@ func (j *judging) reissued(sg syncproto.SignedGroup, p parsedGroup) (*syncproto.
 	return &out, nil
 }
 
+// repeat tells the author a first outcome again, under the group's new number.
+func (j *judging) repeat(g *group, o *syncproto.Outcome, err error) (syncproto.Outcome, error) {
+	if err == nil && (o.Status != syncproto.GroupJudged || o.Code != "" || len(o.Changes) > 0) {
+		err = j.w.outcomeRecord(g, j.dev, *o)
+	}
+	return *o, err
+}
+
 // arrived finds under which identity and number a group stands: the one under which it was last sent, or the one that
 // captured it.
 func (w *work) arrived(o syncproto.Origin) (device string, dseq uint64, r *recalled, err error) {

@@ -2,11 +2,13 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync/atomic"
 
 	"aidloop/server/loop"
+	"aidloop/syncproto"
 )
 
 // One goroutine, the committer, owns the only connection that writes. It takes a write from the queue, then those
@@ -41,14 +43,24 @@ func (s *Store) Write(ctx context.Context, fn func(loop.Tx) error) error {
 	}
 	select {
 	case <-j.done:
-		return j.err
+		return waitable(j.err)
 	case <-ctx.Done():
 		if j.taken.CompareAndSwap(false, true) {
 			return ctx.Err()
 		}
 		<-j.done
-		return j.err
+		return waitable(j.err)
 	}
+}
+
+// waitable adds to a disk that is full or failing that the caller may come again: nothing of the write remains, and it
+// goes through once there is room.
+func waitable(err error) error {
+	var e *Error
+	if errors.As(err, &e) && e.passes() {
+		return fmt.Errorf("%w: %w", syncproto.Refuse(syncproto.CodeUnavailable, "the store cannot write at the moment"), err)
+	}
+	return err
 }
 
 func (s *Store) enqueue(ctx context.Context, j *job) error {

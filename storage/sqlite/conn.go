@@ -33,6 +33,15 @@ func (e *Error) spoils() bool {
 	return true
 }
 
+// passes reports whether the same write may go through later without anybody changing it.
+func (e *Error) passes() bool {
+	switch e.Code & 0xff {
+	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_BUSY:
+		return true
+	}
+	return false
+}
+
 // conn is one connection. One goroutine uses it at a time.
 type conn struct {
 	tls    *libc.TLS

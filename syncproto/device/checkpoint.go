@@ -156,7 +156,7 @@ func (r *Response) release(t Tx, seq uint64) error {
 			x.State, x.DoneAt = Done, r.server
 			err = putJSON(t, keyEntry(x.Dseq), x)
 		case x.State == Held && r.bucket == r.e.userBucket():
-			err = r.follow(t, x)
+			_, err = r.follow(t, x)
 		}
 		if err != nil {
 			return err
@@ -166,40 +166,46 @@ func (r *Response) release(t Tx, seq uint64) error {
 }
 
 // recall reads the outcomes of decided groups again when the author's bucket begins afresh: a server that was put back
-// from a backup may hold what it had decided since.
+// from a backup may hold what it had decided since, or have judged anew what was held. Whatever is not simply applied
+// has an outcome record, so that where there is none the group was.
 func (r *Response) recall(t Tx) error {
 	var list []Entry
 	err := entries(t, func(x *Entry) (bool, error) {
-		if x.State == Done || x.State == Rejected || x.State == Awaiting {
+		if x.State == Done || x.State == Rejected || x.State == Awaiting || x.State == Held {
 			list = append(list, *x)
 		}
 		return true, nil
 	})
 	for i := range list {
 		if x := &list[i]; err == nil {
+			plain := syncproto.Outcome{Dseq: x.Dseq, Status: syncproto.GroupJudged}
+			known, open := false, x.State == Held || x.State == Rejected
 			x.State = Held
-			err = r.follow(t, x)
+			if known, err = r.follow(t, x); err == nil && !known && open {
+				err = x.settle(t, plain, r.server)
+			}
 		}
 	}
 	return err
 }
 
-func (r *Response) follow(t Tx, x *Entry) error {
+// follow reads what became of a group from its outcome record, and says whether there is one.
+func (r *Response) follow(t Tx, x *Entry) (known bool, err error) {
 	id := syncproto.DerivedID("outcome", fmt.Sprintf("%s:%d", r.e.id.Device, x.Dseq))
 	b, err := t.Get(keyRow(r.bucket, syncproto.Ref{Kind: "outcome", ID: id}))
 	if err != nil || b == nil {
-		return err
+		return false, err
 	}
 	rec, err := parseRow(b)
 	if err != nil {
-		return err
+		return true, err
 	}
 	o := syncproto.Outcome{Dseq: x.Dseq, Status: syncproto.GroupStatus(rec.Body.Str("status")), Code: syncproto.Code(rec.Body.Str("code")),
 		Reason: rec.Body.Str("reason"), Expiry: rec.Body.Int("expiry")}
 	if bucket := rec.Body.Str("bucket"); bucket != "" {
 		o.At = &syncproto.BucketSeq{Bucket: bucket, Seq: uint64(rec.Body.Int("seq"))}
 	}
-	return x.settle(t, o, r.server)
+	return true, x.settle(t, o, r.server)
 }
 
 // Incident is a bucket whose rows did not add up.

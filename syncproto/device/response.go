@@ -143,6 +143,9 @@ func (r *Response) hello(h *syncproto.HelloReply) error {
 			return err
 		}
 		st.Incarnation, st.Safe = h.Incarnation, h.SafeDseq
+		if h.Have >= st.Next { // this phone was put back from a backup: its numbers were given to other changes
+			st.Trouble = string(syncproto.CodeFork)
+		}
 		// What the server has beyond is not taken over: its outcomes have not been heard yet.
 		if h.Have < st.Have {
 			if err := unsettle(t, h.Have); err != nil {
