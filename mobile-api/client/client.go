@@ -78,6 +78,15 @@ func (p *Problem) Error() string {
 	return strings.TrimSpace(fmt.Sprintf("%s: %s %s", p.Code, p.Title, p.Detail))
 }
 
+// passes reports whether the same request may be taken later.
+func (p *Problem) passes() bool {
+	switch p.Status {
+	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return p.Code == string(syncproto.CodeTruncated)
+}
+
 // refusal is the problem as the engine takes it.
 func (p *Problem) refusal() *syncproto.Error {
 	e := syncproto.Refuse(syncproto.Code(p.Code), p.Detail)

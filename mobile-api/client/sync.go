@@ -76,8 +76,7 @@ func (c *Client) exchangeAgain(ctx context.Context, s *Synced) (more bool, err e
 			if rerr != nil {
 				return false, rerr
 			}
-			passing := p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests || p.Code == string(syncproto.CodeTruncated)
-			if !again && (!passing || p.RetryAfter > maxPause) {
+			if !again && (!p.passes() || p.RetryAfter > maxPause) {
 				return false, err
 			}
 			pause = max(pause, p.RetryAfter)
