@@ -6,12 +6,14 @@ SHELL := /bin/bash
 BIN     := .cache/bin/aidloop
 DATA    ?= .cache/demo-data
 FUZZTIME ?= 10s
+# Where thousands of short-lived databases lie: in memory, where the machine has such a place.
+FAST    := $(shell test -w /dev/shm && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
 GO      ?= go
 # Packages where a data race would lose somebody's work.
 RACED   := ./syncproto/... ./server/loop/... ./storage/sqlite/... ./storage/device/... ./mobile-api/...
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help run build test check race bench campaign fuzz demo clean setup s3-server tusjs
+.PHONY: help run build test check race bench campaign mutants soak fuzz demo clean setup s3-server tusjs
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)$$/  make \1\t\2/' | expand -t 22
@@ -45,8 +47,16 @@ check: test race ## test, and the race detector and static analysis
 bench: build ## print every duration and ratio
 	$(BIN) bench
 
-campaign: setup ## the long proofs: 200 kills under load
+campaign: build ## the long proofs: a million simulator steps, mutants, 200 kills under load
+	TMPDIR=$(FAST) $(BIN) sim --seed 1 --steps 1000000
+	@$(MAKE) --no-print-directory mutants
 	AIDLOOP_KILLS=200 $(GO) test -count=1 -timeout 60m -run 'TestKills' -v ./fixtures/crash
+
+mutants: setup ## put known bugs back, one at a time: each must be caught
+	TMPDIR=$(FAST) AIDLOOP_STEPS=30000 $(GO) run ./fixtures/mutants
+
+soak: build ## simulate until told to stop
+	TMPDIR=$(FAST) $(BIN) sim --seed $$(date +%s) --steps 0
 
 fuzz: setup ## fuzz every decoder for FUZZTIME each
 	@for pkg in $$($(GO) list ./...); do \

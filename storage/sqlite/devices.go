@@ -107,7 +107,7 @@ func (v *view) Reissued(o syncproto.Origin) (device string, dseq uint64, err err
 }
 
 func (t *tx) PutReissued(o syncproto.Origin, device string, dseq uint64) error {
-	return t.c.use("INSERT INTO origins (device, dseq, hash, by_device, by_dseq) VALUES (?, ?, ?, ?, ?) "+
+	return t.c.use("INSERT INTO origins (device, dseq, hash, by_device, by_dseq) VALUES (?, ?, ?, ?, ?) " +
 		"ON CONFLICT (device, dseq, hash) DO UPDATE SET by_device = excluded.by_device, by_dseq = excluded.by_dseq").
 		text(o.Device).num(o.Dseq).blob(o.Hash[:]).text(device).num(dseq).run()
 }

@@ -17,6 +17,7 @@ type cli struct {
 	Demo    demoCmd    `cmd:"" help:"Play one turn of the closed loop with real devices."`
 	Verify  verifyCmd  `cmd:"" help:"Check ledger chains, digests, device chains and photos."`
 	Bench   benchCmd   `cmd:"" help:"Measure durations and ratios."`
+	Sim     simCmd     `cmd:"" help:"Run the fault simulator."`
 	Version versionCmd `cmd:"" help:"Print the versions of the program and of its protocol."`
 }
 
