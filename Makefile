@@ -53,7 +53,7 @@ campaign: build ## the long proofs: a million simulator steps, mutants, 200 kill
 	AIDLOOP_KILLS=200 $(GO) test -count=1 -timeout 60m -run 'TestKills' -v ./fixtures/crash
 
 mutants: setup ## put known bugs back, one at a time: each must be caught
-	TMPDIR=$(FAST) AIDLOOP_STEPS=30000 $(GO) run ./fixtures/mutants
+	TMPDIR=$(FAST) AIDLOOP_STEPS=30000 AIDLOOP_TRIES=0 $(GO) run ./fixtures/mutants
 
 soak: build ## simulate until told to stop
 	TMPDIR=$(FAST) $(BIN) sim --seed $$(date +%s) --steps 0

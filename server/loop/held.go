@@ -126,6 +126,7 @@ func (w *work) settle(h Held, o syncproto.Outcome) (*syncproto.Outcome, error) {
 	}
 	for i := range outs.Groups {
 		if outs.Groups[i].Dseq == h.Dseq {
+			o.Time = outs.Groups[i].Time // fixed at receipt
 			outs.Groups[i] = o
 		}
 	}

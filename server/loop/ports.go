@@ -292,14 +292,15 @@ type EnrolCode struct {
 	Device  string // that it was exchanged for
 }
 
-// Session is a family of refresh tokens. The newest token is valid, and the one before it until the newest was used
-// once, since a phone may never have received it. Any other of the family voids the whole family.
+// Session is a family of refresh tokens. Valid are those last handed out in exchange for one token, and that token
+// itself until one of them was used, since a phone may have received none or any of them. Any other of the family voids
+// the whole family.
 type Session struct {
 	ID        string
 	User      string
 	Device    string // "" for the desk
-	Token     string // SHA-256 of the newest refresh token
-	Prev      string // SHA-256 of the one before
+	Token     string // SHA-256 of the refresh tokens last handed out, oldest first, with spaces between
+	Prev      string // SHA-256 of the one that they were handed out for
 	CreatedAt int64
 	Expires   int64
 	RevokedAt int64

@@ -305,3 +305,24 @@ func TestWorkUnderARevokedGrant(t *testing.T) {
 	}
 	c.balanced()
 }
+
+// What a revoked phone still sends is kept, apart, whatever people decide, until it is enrolled anew.
+func TestRevokedPhonesWorkIsKeptApart(t *testing.T) {
+	c, ctx := newCounty(t), t.Context()
+	cast := c.world.Cast()
+	home := cast.Missed.Household
+	p := c.phone(cast.SurveyorOne)
+	if err := c.loop.RevokeDevice(ctx, casework.System, p.id); err != nil {
+		t.Fatal(err)
+	}
+	o := p.push(p.group(refOf(home), syncproto.Change{Op: syncproto.OpPut, Ref: syncproto.Ref{Kind: "person", ID: "p-new"},
+		Fields: syncproto.Fields(map[string]any{"household": home.ID, "relation": "child"})}))
+	if o.Status != syncproto.GroupHeld || o.Code != syncproto.CodeQuarantine || c.has(syncproto.Ref{Kind: "person", ID: "p-new"}) {
+		t.Fatalf("%+v", o)
+	}
+	again, err := c.loop.DecideHeld(ctx, actor(cast.TownReviewer), p.id, o.Dseq, true, "")
+	if err != nil || again.Status != syncproto.GroupHeld || again.Time != o.Time {
+		t.Errorf("tried again: %+v, %v", again, err)
+	}
+	c.balanced()
+}

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -123,8 +124,23 @@ func sameHash(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), [
 // ErrSession says that a refresh token lets nobody in any more.
 var ErrSession = casework.NewError("token_invalid", "登录已过期,请重新登录;已采集的内容仍可上传。")
 
-// Refresh exchanges a refresh token for the next one. The token before the newest is taken once more, since its
-// answer may have been lost on the way; any older one means that somebody copied it, and ends the session.
+// maxIssued bounds how many answers to one refresh token may be under way at once.
+const maxIssued = 4
+
+// issued says whether a token is among those last handed out.
+func (s *Session) issued(hash string) bool {
+	return slices.ContainsFunc(strings.Fields(s.Token), func(t string) bool { return sameHash(hash, t) })
+}
+
+// issue hands out one more token for the same one before: nobody knows which of the answers arrived.
+func (s *Session) issue(hash string) {
+	all := append(strings.Fields(s.Token), hash)
+	s.Token = strings.Join(all[max(0, len(all)-maxIssued):], " ")
+}
+
+// Refresh exchanges a refresh token for the next one. A token is taken again until one of those that it was exchanged
+// for has been used, since answers are lost on the way and requests repeated; any older one means that somebody copied
+// it, and ends the session.
 func (l *Loop) Refresh(ctx context.Context, token string) (*Signed, error) {
 	id, plain, ok := strings.Cut(token, ".")
 	if !ok || len(token) > 256 {
@@ -146,10 +162,10 @@ func (l *Loop) Refresh(ctx context.Context, token string) (*Signed, error) {
 		}
 		next := secret()
 		switch h := hashSecret(plain); {
-		case sameHash(h, s.Token):
-			s.Prev, s.Token = s.Token, hashSecret(next)
+		case s.issued(h):
+			s.Prev, s.Token = h, hashSecret(next)
 		case sameHash(h, s.Prev):
-			s.Token = hashSecret(next)
+			s.issue(hashSecret(next))
 		default:
 			s.RevokedAt = w.now
 			w.note(Audit{Actor: u.ID, Role: u.Role, Verb: "refresh_reuse"})

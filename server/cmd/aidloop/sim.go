@@ -28,7 +28,7 @@ func (c *simCmd) Run() (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	begun, told := time.Now(), 0
-	total, err := sim.Campaign(ctx, sim.Plan{First: c.Seed, Steps: c.Steps, Life: c.Life, Dir: dir, Tell: func(r *sim.Report) {
+	total, err := sim.Campaign(ctx, sim.Plan{First: c.Seed, Steps: c.Steps, Life: c.Life, Tries: 200, Dir: dir, Tell: func(r *sim.Report) {
 		if r.Steps >= told+50_000 {
 			told = r.Steps
 			fmt.Fprintf(os.Stderr, "%d steps, %d heals, %s\n", r.Steps, r.Heals, time.Since(begun).Round(time.Second))
