@@ -55,6 +55,8 @@ const (
 	VerbDecideHeld     Verb = "decide_held"
 	VerbTransfer       Verb = "transfer"
 	VerbMarkDuplicate  Verb = "mark_duplicate"
+	VerbSettleConflict Verb = "settle_conflict"
+	VerbAmend          Verb = "amend"
 )
 
 // Scope says how far a permission reaches.
@@ -87,10 +89,12 @@ func permissions() (list []Permission) {
 	allow(RoleVillageClerk, ScopeRegion, VerbList, VerbReadCase)
 	allow(RoleTownClerk, ScopeRegion, VerbList, VerbReadCase, VerbReadSealed)
 	allow(RoleTownReviewer, ScopeRegion, VerbList, VerbReadCase, VerbReadSealed, VerbAssign, VerbReviewVisit, VerbPropose, VerbRefer,
-		VerbCloseReferral, VerbListUsers, VerbDecideHeld, VerbTransfer, VerbMarkDuplicate)
+		VerbCloseReferral, VerbListUsers, VerbDecideHeld, VerbTransfer, VerbMarkDuplicate,
+		VerbSettleConflict, VerbAmend)
 	allow(RoleTownLeader, ScopeRegion, VerbList, VerbReadCase, VerbAssign, VerbListUsers, VerbGrant, VerbTransfer, VerbMarkDuplicate)
 	allow(RoleBureauOfficer, ScopeRegion, VerbList, VerbReadCase, VerbReadSealed, VerbDispatch, VerbAssign, VerbVerify, VerbRefer,
-		VerbCloseReferral, VerbFeedBack, VerbImportLeads, VerbRegister, VerbListUsers, VerbGrant, VerbMarkDuplicate)
+		VerbCloseReferral, VerbFeedBack, VerbImportLeads, VerbRegister, VerbListUsers, VerbGrant, VerbMarkDuplicate,
+		VerbSettleConflict)
 	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral)
 	allow(RoleAuditor, ScopeRegion, VerbReadAudit)
 	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReference)

@@ -29,11 +29,12 @@ var Catalog = []*Kind{
 	}},
 	{Name: "conflict", Label: "冲突", Bucket: BucketCase, Fields: []Field{
 		server("rec", "记录", Text), server("field", "项目", Text), server("loser", "未采用的值", Object), server("winner", "采用的值", Object),
-		server("base", "依据", Text), server("state", "状态", Text),
+		server("base", "依据", Text), server("state", "状态", Text), server("choice", "处理", Text), ref("settled_by", "处理人"), at("settled_at", "处理时间"),
 	}},
 	{Name: "amendment", Label: "更正申请", Bucket: BucketCase, Owner: "proposed_by", Fields: []Field{
 		server("rec", "记录", Text), server("op", "操作", Text), server("fields", "内容", Object), server("clear", "清除", List), server("base", "依据", Object),
 		server("stamp", "修改编号", Text), server("time", "修改时间", Int), ref("proposed_by", "提出人"), server("state", "状态", Text),
+		ref("decided_by", "审核人"), at("decided_at", "审核时间"), server("reason", "原因", Text),
 	}},
 	{Name: "region", Label: "区划", Bucket: BucketRef, Fields: []Field{
 		server("code", "代码", Text).public(), server("name", "名称", Text).public(), server("level", "级别", Enum).of("level").public(),

@@ -80,6 +80,15 @@ func ExampleMachine_String() {
 	// pending          escalate       -> escalated        town_reviewer
 	// escalated        approve        -> approved         bureau_officer
 	// escalated        return         -> returned         bureau_officer
+	//
+	// conflict (冲突)
+	// (none)           open           -> open             system
+	// open             settle         -> settled          grid_worker, town_reviewer, bureau_officer
+	//
+	// amendment (更正申请)
+	// (none)           open           -> open             system
+	// open             accept         -> accepted         town_reviewer
+	// open             reject         -> rejected         town_reviewer
 }
 
 // willing are facts under which every guard holds.

@@ -90,5 +90,18 @@ var ReviewMachine = &Machine{"review", "审核", []Transition{
 	{"escalated", "return", bureau, "", "returned"},
 }}
 
+// ConflictMachine is what becomes of a value that lost against a concurrent one: somebody looks at both, once.
+var ConflictMachine = &Machine{"conflict", "冲突", []Transition{
+	{"", "open", system, "", "open"},
+	{"open", "settle", []Role{RoleGridWorker, RoleTownReviewer, RoleBureauOfficer}, "", "settled"},
+}}
+
+// AmendmentMachine is what becomes of a correction to an approved record.
+var AmendmentMachine = &Machine{"amendment", "更正申请", []Transition{
+	{"", "open", system, "", "open"},
+	{"open", "accept", reviewer, "", "accepted"},
+	{"open", "reject", reviewer, "", "rejected"},
+}}
+
 // Machines lists every state machine.
-var Machines = []*Machine{LeadMachine, VisitMachine, DispositionMachine, ReferralMachine, TaskMachine, ReviewMachine}
+var Machines = []*Machine{LeadMachine, VisitMachine, DispositionMachine, ReferralMachine, TaskMachine, ReviewMachine, ConflictMachine, AmendmentMachine}

@@ -36,6 +36,29 @@ func (a *API) reviews() {
 		})
 }
 
+func (a *API) settlements() {
+	huma.Register(a.huma, op(http.MethodPost, "/conflicts/{id}/settle", "settle-conflict", "review", "Settle a conflict: keep what stands, take what lost, or write another value"),
+		func(ctx context.Context, in *struct {
+			ID   string `path:"id" maxLength:"64"`
+			Body struct {
+				Choice string `json:"choice" enum:"keep,take,write"`
+				Value  any    `json:"value,omitempty" doc:"With write: the value in the open; none removes the field."`
+			}
+		}) (*empty, error) {
+			return done(a.Loop.SettleConflict(ctx, actor(ctx), loop.Choice{Conflict: in.ID, Choice: in.Body.Choice, Value: in.Body.Value}))
+		})
+	huma.Register(a.huma, op(http.MethodPost, "/amendments/{id}/{decision}", "decide-amendment", "review", "Accept or reject a correction to an approved visit"),
+		func(ctx context.Context, in *struct {
+			ID       string `path:"id" maxLength:"64"`
+			Decision string `path:"decision" enum:"accept,reject"`
+			Body     struct {
+				Reason string `json:"reason,omitempty" maxLength:"500" doc:"Needed with reject; the worker reads it."`
+			}
+		}) (*empty, error) {
+			return done(a.Loop.DecideAmendment(ctx, actor(ctx), in.ID, in.Decision == "accept", in.Body.Reason))
+		})
+}
+
 func (a *API) dispositions() {
 	huma.Register(a.huma, op(http.MethodPost, "/leads/{id}/disposition", "propose", "dispositions", "Propose a disposition of a lead"),
 		func(ctx context.Context, in *struct {

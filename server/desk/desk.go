@@ -71,6 +71,7 @@ func Mount(app *fiber.App, o Options) *API {
 	a.sessions()
 	a.queues()
 	a.reviews()
+	a.settlements()
 	a.dispositions()
 	a.referrals()
 	a.leads()

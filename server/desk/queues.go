@@ -38,7 +38,8 @@ type listInput struct {
 }
 
 func (a *API) queues() {
-	for path, kind := range map[string]string{"/leads": "lead", "/visits": "visit", "/dispositions": "disposition", "/referrals": "referral", "/tasks": "task"} {
+	for path, kind := range map[string]string{"/leads": "lead", "/visits": "visit", "/dispositions": "disposition", "/referrals": "referral", "/tasks": "task",
+		"/conflicts": "conflict", "/amendments": "amendment"} {
 		huma.Register(a.huma, op(http.MethodGet, path, "list-"+kind, "queues", "List "+kind+"s"),
 			func(ctx context.Context, in *listInput) (*body[Lines], error) {
 				list, err := a.Loop.Queue(ctx, actor(ctx), loop.Filter{Kind: kind, States: in.State, Region: in.Region, Owner: in.Owner,

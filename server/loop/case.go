@@ -139,7 +139,43 @@ func (w *work) entity(ring *syncproto.Keyring, rec syncproto.Record) Entity {
 			e.Sealed = append(e.Sealed, f.Name)
 		}
 	}
+	e.openInside(ring, rec.Body)
 	return e
+}
+
+// openInside opens the sealed values that conflicts and amendments carry for another record. What cannot be opened is
+// left out, and its member of the entity is named in Sealed.
+func (e *Entity) openInside(ring *syncproto.Keyring, body syncproto.Object) {
+	about, err := syncproto.ParseRef(body.Str("rec"))
+	if err != nil {
+		return
+	}
+	inside := func(name string, fieldOf func(string) string) {
+		values, err := syncproto.ParseObject(body.Get(name))
+		m, ok := e.Fields[name].(map[string]any)
+		if err != nil || !ok {
+			return
+		}
+		for _, v := range values {
+			if !syncproto.IsSealed(v.Value) {
+				continue
+			}
+			delete(m, v.Name)
+			if raw, err := ring.Open(about, fieldOf(v.Name), v.Value); err != nil {
+				e.Sealed = append(e.Sealed, name)
+			} else if x, err := raw.Decode(); err == nil {
+				m[v.Name] = x
+			}
+		}
+	}
+	switch e.Ref.Kind {
+	case "conflict":
+		for _, side := range []string{"loser", "winner"} {
+			inside(side, func(string) string { return body.Str("field") })
+		}
+	case "amendment":
+		inside("fields", func(name string) string { return name })
+	}
 }
 
 // compare adds the visit's form and its differences from the household's record.

@@ -295,7 +295,7 @@ func (t *trial) change(c *syncproto.Change, v syncproto.Version) (syncproto.Chan
 	}
 	for _, l := range m.Losers {
 		t.conflicts++
-		if err := t.keep(l, d); err != nil {
+		if err := t.g.keep(l, d); err != nil {
 			return "", err
 		}
 	}
@@ -327,56 +327,6 @@ func (t *trial) baseKnown(base syncproto.Stamp) error {
 		return hold(syncproto.CodeMissingBase, holdBase)
 	}
 	return nil
-}
-
-// keep writes the losing value of a conflict into the record's bucket, with everything that a person needs to settle
-// it. The id is derived from the cause, so that a replay cannot make two.
-func (t *trial) keep(l syncproto.Loser, d *draft) error {
-	id := syncproto.DerivedID("conflict", string(l.Version.Stamp)+"|"+d.rec.Ref.String()+"|"+l.Field)
-	field := l.Field
-	if field == "" {
-		field = syncproto.FieldDeleted
-	}
-	ref := syncproto.Ref{Kind: "conflict", ID: id}
-	fields := map[string]any{"rec": d.rec.Ref.String(), "field": field, "base": optional(string(l.Base)), "state": "open",
-		"loser": t.j.w.side(l.Value, l.Version), "winner": t.j.w.side(l.Winner, l.WinnerStamp)}
-	_, err := t.g.serverPut(ref, t.group.Root, t.bucket, syncproto.Fields(fields))
-	return err
-}
-
-// side is one of the two values of a conflict, with its author.
-func (w *work) side(value syncproto.Raw, v syncproto.Version) map[string]any {
-	m := map[string]any{"stamp": string(v.Stamp), "time": v.Time, "author": w.author(v.Stamp)}
-	if value != nil {
-		m["value"] = value
-	}
-	return m
-}
-
-// author is the user behind a stamp: the device's, or "server".
-func (w *work) author(s syncproto.Stamp) string {
-	origin, _, _ := s.Split()
-	if dev, err := w.tx.Device(origin); err == nil {
-		return dev.User
-	}
-	return "server"
-}
-
-// amend keeps what was written to an approved record as a proposal. Accepting it writes the fields with these stamps.
-func (t *trial) amend(c *syncproto.Change, d *draft, v syncproto.Version) error {
-	base := make(map[string]any, len(c.Base))
-	for f, s := range c.Base {
-		base[f] = string(s)
-	}
-	clear := make([]any, len(c.Clear))
-	for i, f := range c.Clear {
-		clear[i] = f
-	}
-	ref := syncproto.Ref{Kind: "amendment", ID: syncproto.DerivedID("amendment", string(v.Stamp))}
-	_, err := t.g.serverPut(ref, t.group.Root, t.bucket, syncproto.Fields(map[string]any{"rec": d.rec.Ref.String(),
-		"op": string(c.Op), "fields": c.Fields, "clear": clear, "base": base, "stamp": string(v.Stamp), "time": v.Time,
-		"proposed_by": t.j.dev.User, "state": "open"}))
-	return err
 }
 
 // finish completes a judged group: what follows from its acts, and its outcome record where something is to be said.

@@ -11,7 +11,7 @@ import (
 // machines says which state machine drives the state field of a kind.
 var machines = map[string]*casework.Machine{
 	"lead": casework.LeadMachine, "visit": casework.VisitMachine, "disposition": casework.DispositionMachine,
-	"referral": casework.ReferralMachine, "task": casework.TaskMachine,
+	"referral": casework.ReferralMachine, "task": casework.TaskMachine, "conflict": casework.ConflictMachine, "amendment": casework.AmendmentMachine,
 }
 
 // step takes a record one transition on and writes the fields that go with it. Sets of the server on its own account
@@ -67,7 +67,10 @@ func (t *trial) act(c *syncproto.Change, v syncproto.Version) error {
 	}
 	set := &syncproto.Change{Op: syncproto.OpSet, Ref: c.Ref, Fields: syncproto.Object{{Name: "state", Value: syncproto.MustValue(to)}},
 		Base: map[string]syncproto.Stamp{"state": d.rec.Of("state").Stamp}}
-	_, _, err = t.g.merge(set, d.rec.Root, d.bucket, v, true)
+	if _, _, err = t.g.merge(set, d.rec.Root, d.bucket, v, true); err != nil || c.Ref.Kind != "conflict" {
+		return err
+	}
+	_, err = t.g.serverSet(c.Ref, settledFields(t.j.w, t.j.user.ID, c.Args.Str("choice")))
 	return err
 }
 

@@ -28,6 +28,7 @@ type deviceCmd struct {
 	Sync      syncCmd      `cmd:"" help:"Exchange with the server, then send photos."`
 	Status    statusCmd    `cmd:"" help:"Say what is only on this phone and what needs attention."`
 	Conflicts conflictsCmd `cmd:"" help:"List values that somebody else wrote at the same time."`
+	Settle    settleCmd    `cmd:"" help:"Settle a conflict, offline: keep what stands, or take what lost."`
 }
 
 // phoneFlag says which phone.
@@ -179,10 +180,31 @@ func (c *conflictsCmd) Run() error {
 			return err
 		}
 		for _, v := range list {
-			fmt.Printf("%s %s\n    采用:%s\n    未采用:%s\n", v.Body.Str("rec"), v.Body.Str("field"), side(v.Body.Get("winner")), side(v.Body.Get("loser")))
+			fmt.Printf("%s  %s %s\n    采用:%s\n    未采用:%s\n", v.Ref.ID, v.Body.Str("rec"), v.Body.Str("field"), side(v.Body.Get("winner")), side(v.Body.Get("loser")))
 		}
 		fmt.Printf("%d open conflicts\n", len(list))
 		return nil
+	})
+}
+
+type settleCmd struct {
+	phoneFlag
+	Conflict string `arg:"" help:"The conflict's id, as aidloop device conflicts prints it."`
+	Take     bool   `help:"The value that lost is right; else what stands is kept."`
+}
+
+// Run captures the decision as a change like any other.
+func (c *settleCmd) Run() error {
+	return c.with(func(_ context.Context, p *story.Phone) error {
+		root, drafts, err := p.Engine.Settle(c.Conflict, c.Take)
+		if err != nil {
+			return err
+		}
+		x, err := p.Engine.Capture(root, drafts, phoneClock())
+		if err == nil {
+			fmt.Printf("kept on this phone as change %d to %d; run aidloop device sync\n", x.Dseq, x.Last)
+		}
+		return err
 	})
 }
 
