@@ -61,6 +61,9 @@ func TestSettleMakesAChangeOfTheChoice(t *testing.T) {
 		if _, _, err := e.Settle("c1", c.take); err == nil {
 			t.Errorf("%s: settled twice", name)
 		}
+		if list, err := e.Conflicts(); err != nil || len(list) != 0 {
+			t.Errorf("%s: still listed: %v, %v", name, list, err)
+		}
 	}
 }
 

@@ -67,12 +67,12 @@ func (e *Engine) Status(bytesPerSecond int64) (s Status, err error) {
 	return s, err
 }
 
-// Conflicts are the conflict records that the phone holds and nobody has settled.
+// Conflicts are the conflict records that the phone holds and nobody has settled, here or elsewhere.
 func (e *Engine) Conflicts() ([]*View, error) {
 	all, err := e.List("conflict")
 	var open []*View
 	for _, v := range all {
-		if v.Body.Str("state") == "open" {
+		if v.Body.Str("state") == "open" && len(v.Acts) == 0 {
 			open = append(open, v)
 		}
 	}
