@@ -33,30 +33,32 @@ type Verb string
 
 // The verbs of the desk.
 const (
-	VerbList           Verb = "list"
-	VerbReadCase       Verb = "read_case"
-	VerbReadSealed     Verb = "read_sealed"
-	VerbDispatch       Verb = "dispatch"
-	VerbAssign         Verb = "assign"
-	VerbReviewVisit    Verb = "review_visit"
-	VerbPropose        Verb = "propose"
-	VerbVerify         Verb = "verify"
-	VerbRefer          Verb = "refer"
-	VerbAnswerReferral Verb = "answer_referral"
-	VerbCloseReferral  Verb = "close_referral"
-	VerbFeedBack       Verb = "feed_back"
-	VerbImportLeads    Verb = "import_leads"
-	VerbRegister       Verb = "register"
-	VerbReference      Verb = "reference"
-	VerbManageUsers    Verb = "manage_users"
-	VerbListUsers      Verb = "list_users"
-	VerbGrant          Verb = "grant"
-	VerbReadAudit      Verb = "read_audit"
-	VerbDecideHeld     Verb = "decide_held"
-	VerbTransfer       Verb = "transfer"
-	VerbMarkDuplicate  Verb = "mark_duplicate"
-	VerbSettleConflict Verb = "settle_conflict"
-	VerbAmend          Verb = "amend"
+	VerbList            Verb = "list"
+	VerbReadCase        Verb = "read_case"
+	VerbReadSealed      Verb = "read_sealed"
+	VerbDispatch        Verb = "dispatch"
+	VerbAssign          Verb = "assign"
+	VerbReviewVisit     Verb = "review_visit"
+	VerbPropose         Verb = "propose"
+	VerbVerify          Verb = "verify"
+	VerbRefer           Verb = "refer"
+	VerbAnswerReferral  Verb = "answer_referral"
+	VerbCloseReferral   Verb = "close_referral"
+	VerbFeedBack        Verb = "feed_back"
+	VerbImportLeads     Verb = "import_leads"
+	VerbRegister        Verb = "register"
+	VerbReference       Verb = "reference"
+	VerbManageUsers     Verb = "manage_users"
+	VerbListUsers       Verb = "list_users"
+	VerbGrant           Verb = "grant"
+	VerbReadAudit       Verb = "read_audit"
+	VerbDecideHeld      Verb = "decide_held"
+	VerbTransfer        Verb = "transfer"
+	VerbMarkDuplicate   Verb = "mark_duplicate"
+	VerbSettleConflict  Verb = "settle_conflict"
+	VerbAmend           Verb = "amend"
+	VerbMergeHouseholds Verb = "merge_households"
+	VerbMoveHousehold   Verb = "move_household"
 )
 
 // Scope says how far a permission reaches.
@@ -90,11 +92,11 @@ func permissions() (list []Permission) {
 	allow(RoleTownClerk, ScopeRegion, VerbList, VerbReadCase, VerbReadSealed)
 	allow(RoleTownReviewer, ScopeRegion, VerbList, VerbReadCase, VerbReadSealed, VerbAssign, VerbReviewVisit, VerbPropose, VerbRefer,
 		VerbCloseReferral, VerbListUsers, VerbDecideHeld, VerbTransfer, VerbMarkDuplicate,
-		VerbSettleConflict, VerbAmend)
-	allow(RoleTownLeader, ScopeRegion, VerbList, VerbReadCase, VerbAssign, VerbListUsers, VerbGrant, VerbTransfer, VerbMarkDuplicate)
+		VerbSettleConflict, VerbAmend, VerbMergeHouseholds, VerbMoveHousehold)
+	allow(RoleTownLeader, ScopeRegion, VerbList, VerbReadCase, VerbAssign, VerbListUsers, VerbGrant, VerbTransfer, VerbMarkDuplicate, VerbMoveHousehold)
 	allow(RoleBureauOfficer, ScopeRegion, VerbList, VerbReadCase, VerbReadSealed, VerbDispatch, VerbAssign, VerbVerify, VerbRefer,
 		VerbCloseReferral, VerbFeedBack, VerbImportLeads, VerbRegister, VerbListUsers, VerbGrant, VerbMarkDuplicate,
-		VerbSettleConflict)
+		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold)
 	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral)
 	allow(RoleAuditor, ScopeRegion, VerbReadAudit)
 	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReference)

@@ -39,7 +39,7 @@ var household = &Kind{Name: "household", Label: "家庭", Bucket: BucketCase, Ro
 	server("categories", "救助类别", EnumList).of("category").public(),
 	latest("difficulties", "困难类型", EnumList).of("difficulty"),
 	latest("location", "住所位置", Object),
-	server("state", "状态", Text), server("merged_into", "合并到", Text),
+	server("state", "状态", Text), server("merged_into", "合并到", Text), server("former", "曾属网格", List),
 }}
 
 var person = &Kind{Name: "person", Label: "家庭成员", Bucket: BucketCase, Device: true, Parent: "household", Blind: []string{"id_no"}, Fields: []Field{
@@ -53,7 +53,7 @@ var person = &Kind{Name: "person", Label: "家庭成员", Bucket: BucketCase, De
 	latest("lives_together", "共同生活", Bool), latest("health", "健康状况", Text),
 	review("disability_kind", "残疾类别", Text), review("disability_grade", "残疾等级", Int),
 	latest("work", "就业状况", Text), latest("school", "就学状况", Text),
-	server("categories", "救助类别", EnumList).of("category"), server("state", "状态", Text),
+	server("categories", "救助类别", EnumList).of("category"), server("state", "状态", Text), server("merged_into", "合并到", Text),
 }}
 
 var lead = &Kind{Name: "lead", Label: "预警线索", Bucket: BucketCase, Root: true, Owner: "assignee", Due: "due_on", Blind: []string{"subject_id_no"}, Fields: []Field{
@@ -66,7 +66,7 @@ var lead = &Kind{Name: "lead", Label: "预警线索", Bucket: BucketCase, Root: 
 	at("received_at", "镇街收到时间"), server("due_on", "办结期限", Date), server("due_provisional", "期限待定", Bool),
 	server("calendar_version", "工作日历版本", Text), at("acknowledged_at", "签收时间"),
 	ref("assignee", "网格员"), ref("visit", "走访"), ref("disposition", "处置"), ref("duplicate_of", "重复于"),
-	at("fed_back_at", "反馈时间"), server("state", "状态", Enum).of("state"),
+	at("fed_back_at", "反馈时间"), server("former", "曾属网格", List), server("state", "状态", Enum).of("state"),
 }}
 
 var visit = &Kind{Name: "visit", Label: "入户走访", Bucket: BucketCase, Device: true, Answers: true, Owner: "surveyor_1", Parent: "lead", Fields: []Field{

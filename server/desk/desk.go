@@ -72,6 +72,7 @@ func Mount(app *fiber.App, o Options) *API {
 	a.queues()
 	a.reviews()
 	a.settlements()
+	a.households()
 	a.dispositions()
 	a.referrals()
 	a.leads()

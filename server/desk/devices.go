@@ -23,7 +23,11 @@ type DeviceView struct {
 	State    string `json:"state" enum:"active,revoked,frozen"`
 	Changes  uint64 `json:"changes" doc:"The last change of the phone that is on record."`
 	Enrolled string `json:"enrolled"`
-	Seen     string `json:"seen" doc:"When it last pushed; a phone that is silent for long may hold work."`
+	Seen     string `json:"seen" doc:"When it was last heard of, to within 6 hours; a phone that is silent for long may hold work."`
+}
+
+func deviceView(d loop.Device) DeviceView {
+	return DeviceView{d.ID, d.User, d.Name, d.State, d.Have, millis(d.CreatedAt), millis(d.SeenAt)}
 }
 
 // HeldView is a group that waits for somebody's word.
@@ -47,7 +51,7 @@ func (a *API) devices() {
 			list, err := a.Loop.Devices(ctx, actor(ctx), in.User)
 			out := make([]DeviceView, len(list))
 			for i, d := range list {
-				out[i] = DeviceView{d.ID, d.User, d.Name, d.State, d.Have, millis(d.CreatedAt), millis(d.SeenAt)}
+				out[i] = deviceView(d)
 			}
 			return answer(out, err)
 		})

@@ -18,7 +18,7 @@ func (t *trial) amend(c *syncproto.Change, d *draft, v syncproto.Version) error 
 		clear[i] = f
 	}
 	ref := syncproto.Ref{Kind: "amendment", ID: syncproto.DerivedID("amendment", string(v.Stamp))}
-	_, err := t.g.serverPut(ref, t.group.Root, t.bucket, syncproto.Fields(map[string]any{"rec": d.rec.Ref.String(),
+	_, err := t.g.serverPut(ref, t.root, t.bucket, syncproto.Fields(map[string]any{"rec": d.rec.Ref.String(),
 		"op": string(c.Op), "fields": c.Fields, "clear": clear, "base": base, "stamp": string(v.Stamp), "time": v.Time,
 		"proposed_by": t.j.dev.User, "state": "open"}))
 	return err

@@ -26,7 +26,7 @@ func (l *Loop) Assign(ctx context.Context, by casework.Actor, lead, userID, grid
 		if err != nil {
 			return err
 		}
-		root, bucket, err := w.target(d, u, grid)
+		root, bucket, err := g.target(d, u, grid)
 		if err != nil {
 			return err
 		}
@@ -48,10 +48,13 @@ func (l *Loop) Assign(ctx context.Context, by casework.Actor, lead, userID, grid
 }
 
 // target says under which root and in which bucket an assigned lead belongs.
-func (w *work) target(d *draft, u *User, grid string) (syncproto.Ref, string, error) {
+func (g *group) target(d *draft, u *User, grid string) (syncproto.Ref, string, error) {
 	if h := d.rec.Body.Str("household"); h != "" {
-		root := syncproto.Ref{Kind: "household", ID: h}
-		s, err := w.stored(root)
+		root, err := g.rootOf(syncproto.Ref{Kind: "household", ID: h})
+		if err != nil {
+			return root, "", err
+		}
+		s, err := g.w.stored(root)
 		if err != nil {
 			return root, "", err
 		}

@@ -1,7 +1,9 @@
 package loop
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"aidloop/server/casework"
 	"aidloop/syncproto"
@@ -66,8 +68,12 @@ func (l *Loop) Case(ctx context.Context, by casework.Actor, ref syncproto.Ref) (
 
 func (w *work) fill(out *Case, by casework.Actor, d *draft, ring *syncproto.Keyring) error {
 	out.Record = w.entity(ring, d.rec)
+	var aliases []syncproto.Ref // households that were merged into this one
 	err := w.tx.ByRoot(d.rec.Root, func(s *Stored) error {
 		rec, err := parseStored(s)
+		if err == nil && s.Ref.Kind == "household" && s.Ref != d.rec.Root {
+			aliases = append(aliases, s.Ref)
+		}
 		if err != nil || s.Ref == d.rec.Ref || !bears(by, d, rec) {
 			return err
 		}
@@ -90,9 +96,14 @@ func (w *work) fill(out *Case, by casework.Actor, d *draft, ring *syncproto.Keyr
 	if by.Role == casework.RoleDeptOfficer {
 		return nil
 	}
-	if out.History, err = w.tx.Audit(d.rec.Root, 0, 200); err != nil {
-		return err
+	for _, root := range append(aliases, d.rec.Root) {
+		history, err := w.tx.Audit(root, 0, 200)
+		if err != nil {
+			return err
+		}
+		out.History = append(out.History, history...)
 	}
+	slices.SortFunc(out.History, func(a, b Audit) int { return cmp.Compare(b.ID, a.ID) })
 	return w.tx.History(d.rec.Ref, func(p Past) error {
 		v, err := w.pastVersion(p, out.Record, ring)
 		out.Past = append(out.Past, v)

@@ -94,6 +94,9 @@ func (g *group) choose(conflict *draft, in Choice) error {
 	}
 	field := conflict.rec.Body.Str("field")
 	d, err := g.open(rec)
+	if err == nil && d.exists {
+		d, err = g.standing(d)
+	}
 	if err != nil {
 		return err
 	}
@@ -107,22 +110,34 @@ func (g *group) choose(conflict *draft, in Choice) error {
 	case policyOf(rec.Kind, field) == syncproto.PolicyOnce && d.rec.Body.Has(field):
 		return casework.NewError(casework.CodeInvalidValue, "这一项登记后不能更改,只能保留现值。")
 	}
-	value, err := g.chosen(conflict, d, field, in)
+	value, err := g.chosen(conflict, rec, d, field, in)
 	if err != nil {
 		return err
 	}
-	_, err = g.serverSet(rec, map[string]any{field: value})
+	_, err = g.serverSet(d.rec.Ref, map[string]any{field: value})
 	return err
 }
 
-// chosen is the value to write, nil for none. A sealed value of the conflict was sealed for this very field.
-func (g *group) chosen(conflict, d *draft, field string, in Choice) (any, error) {
+// chosen is the value to write to d, nil for none. A sealed value of the conflict was sealed for the record that the
+// conflict names, which may have been merged into d since.
+func (g *group) chosen(conflict *draft, rec syncproto.Ref, d *draft, field string, in Choice) (any, error) {
 	if in.Choice == ChoiceTake {
 		loser, err := syncproto.ParseObject(conflict.rec.Body.Get("loser"))
 		if err != nil || !loser.Has("value") {
 			return nil, err
 		}
-		return loser.Get("value"), nil
+		if rec == d.rec.Ref {
+			return loser.Get("value"), nil
+		}
+		ring, err := g.ring(d.rec.Root, d.bucket)
+		if err != nil {
+			return nil, err
+		}
+		sealer, err := g.current(d.rec.Root, ring)
+		if err != nil {
+			return nil, err
+		}
+		return transplant(ring, sealer, rec, d.rec.Ref, field, loser.Get("value")), nil
 	}
 	if in.Value == nil {
 		return nil, nil

@@ -106,21 +106,34 @@ func (g *group) index(d *draft) error {
 }
 
 // indexBlind opens an identity number and indexes it. One that nobody can open is left out, not refused: matching does
-// without it until its key arrives.
+// without it until its key arrives. An alias is not found: whoever looks for it is to find what it stands for.
 func (g *group) indexBlind(d *draft, field string) error {
 	index := ""
-	if v := d.rec.Body.Get(field); v != nil && !d.rec.Deleted {
+	if d.rec.Body.Has(field) && !d.rec.Deleted && !d.rec.Body.Has(mergedInto) {
 		ring, err := g.ring(d.rec.Root, d.bucket)
 		if err != nil {
 			return err
 		}
-		if open, err := ring.Open(d.rec.Ref, field, v); err == nil {
-			if id, err := casework.NormalizeIDNumber(open.Str()); err == nil {
-				index = g.w.l.secrets.blind("id_no", id)
-			}
-		}
+		index = g.w.l.blindOf(ring, d, field)
 	}
 	return g.w.tx.PutBlind(d.rec.Ref, field, index)
+}
+
+// blindOf is the blind index of a field that holds an identity number, or "" where it cannot be opened or is none.
+func (l *Loop) blindOf(ring *syncproto.Keyring, d *draft, field string) string {
+	v := d.rec.Body.Get(field)
+	if v == nil {
+		return ""
+	}
+	open, err := ring.Open(d.rec.Ref, field, v)
+	if err != nil {
+		return ""
+	}
+	id, err := casework.NormalizeIDNumber(open.Str())
+	if err != nil {
+		return ""
+	}
+	return l.secrets.blind("id_no", id)
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -27,9 +27,14 @@ func (l *Loop) Exchange(ctx context.Context, p Push, reader *Reader) ([]byte, er
 			return nil, err
 		}
 	}
-	out, state, err := l.greet(ctx, req.Hello.Device)
+	out, state, seen, err := l.greet(ctx, req.Hello.Device)
 	if err != nil {
 		return nil, err
+	}
+	if reader != nil && l.clock().UnixMilli()-seen > seenEvery.Milliseconds() {
+		if err := l.seen(ctx, reader.Device); err != nil {
+			return nil, err
+		}
 	}
 	frames := 1
 	if pushed != nil {
@@ -76,8 +81,8 @@ func mayPull(reader *Reader, state string) syncproto.Code {
 	return ""
 }
 
-// greet writes the response's first frame: where the server stands with this device.
-func (l *Loop) greet(ctx context.Context, device string) (out []byte, state string, err error) {
+// greet writes the response's first frame: where the server stands with this device. Seen is when it was last heard of.
+func (l *Loop) greet(ctx context.Context, device string) (out []byte, state string, seen int64, err error) {
 	err = l.store.Read(ctx, func(tx ReadTx) error {
 		dev, err := tx.Device(device)
 		if errors.Is(err, ErrNotFound) {
@@ -86,12 +91,12 @@ func (l *Loop) greet(ctx context.Context, device string) (out []byte, state stri
 		if err != nil {
 			return err
 		}
-		state = dev.State
+		state, seen = dev.State, dev.SeenAt
 		out = syncproto.AppendJSON((*pages.Get().(*[]byte))[:0], syncproto.FrameHelloReply, syncproto.HelloReply{
 			Version: syncproto.ProtocolVersion, Catalog: catalogVersion, Incarnation: tx.Incarnation(),
 			Now: l.clock().UnixMilli(), Have: dev.Have, Head: dev.Head.String(),
 		})
 		return nil
 	})
-	return out, state, err
+	return out, state, seen, err
 }

@@ -60,7 +60,7 @@ func (l *Loop) DecideHeld(ctx context.Context, by casework.Actor, device string,
 			}
 			w.auditBy(by, "decide_held", syncproto.Ref{Kind: "device", ID: device}, h.Root, map[string]any{"dseq": dseq, "retry": retry})
 			if retry {
-				out, err = w.rejudge(h)
+				out, err = w.rejudge(h, true)
 			} else {
 				out, err = w.settle(h, syncproto.Outcome{Dseq: dseq, Status: syncproto.GroupRejected, Code: h.Code, Reason: clipRunes(reason, 500)})
 			}
@@ -71,8 +71,9 @@ func (l *Loop) DecideHeld(ctx context.Context, by casework.Actor, device string,
 	return out, err
 }
 
-// rejudge judges an open group as if it had just arrived. It stays open where the reason still holds.
-func (w *work) rejudge(h Held) (*syncproto.Outcome, error) {
+// rejudge judges an open group as if it had just arrived. It stays open where the reason still holds. Accepted says that
+// a person asked for it: then work under a grant that has ended passes with its acts and conflicts too.
+func (w *work) rejudge(h Held, accepted bool) (*syncproto.Outcome, error) {
 	dev, err := w.tx.Device(h.Device)
 	if err != nil {
 		return nil, err
@@ -85,7 +86,7 @@ func (w *work) rejudge(h Held) (*syncproto.Outcome, error) {
 	for _, ref := range h.Refs {
 		delete(j.blocked, ref)
 	}
-	j.noBases = w.now >= h.Expires
+	j.noBases, j.accepted = w.now >= h.Expires, accepted
 	first, err := w.recall(h.Device, h.Dseq)
 	if err != nil {
 		return nil, err
@@ -164,7 +165,7 @@ func (l *Loop) Settle(ctx context.Context) (settled int, err error) {
 			if h.Code == syncproto.CodeQuarantine && w.now < h.Expires {
 				continue
 			}
-			o, err := w.rejudge(h)
+			o, err := w.rejudge(h, false)
 			if err != nil {
 				return err
 			}

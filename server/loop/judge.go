@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"aidloop/syncproto"
@@ -21,6 +20,8 @@ type judging struct {
 	blocked map[string]bool // records that an open group of this device touches
 	held    []Held
 	noBases bool // a base that did not come in time counts as concurrent
+	// accepted says that a person lets a late group pass although it conflicts or acts.
+	accepted bool
 	// captured is the corrected time of a group that is judged again: it was fixed at its receipt.
 	captured int64
 }
@@ -136,7 +137,7 @@ func (j *judging) decide(g *group, sg syncproto.SignedGroup, p parsedGroup) (syn
 			return o, hold(syncproto.CodeBlocked, holdDesk)
 		}
 	}
-	bucket, err := j.bucket(p.Group)
+	root, bucket, err := j.place(g, p.Group)
 	if err != nil {
 		return o, err
 	}
@@ -144,11 +145,11 @@ func (j *judging) decide(g *group, sg syncproto.SignedGroup, p parsedGroup) (syn
 	if err != nil {
 		return o, err
 	}
-	t := &trial{j: j, g: g, group: p.Group, bucket: bucket}
+	t := &trial{j: j, g: g, group: p.Group, root: root, bucket: bucket}
 	if err := t.changes(o.Time); err != nil {
 		return o, err
 	}
-	if late && (t.acts > 0 || t.conflicts > 0) {
+	if late && !j.accepted && (t.acts > 0 || t.conflicts > 0) {
 		return o, hold(syncproto.CodeGrantRevoked, holdDesk)
 	}
 	if err := t.finish(&o); err != nil {
@@ -167,65 +168,12 @@ func (j *judging) decide(g *group, sg syncproto.SignedGroup, p parsedGroup) (syn
 	return o, nil
 }
 
-// bucket finds where the group's root lies, or where its put wants it.
-func (j *judging) bucket(p *syncproto.Group) (string, error) {
-	if p.Root.Kind == "user" {
-		if p.Root.ID != j.dev.User {
-			return "", hold(syncproto.CodeOutOfScope, holdDesk)
-		}
-		return syncproto.BucketUser + p.Root.ID, nil
-	}
-	s, err := j.w.stored(p.Root)
-	if err != nil {
-		return "", err
-	}
-	if s != nil {
-		return s.Bucket, nil
-	}
-	for _, c := range p.Changes {
-		if c.Op == syncproto.OpPut && c.Ref == p.Root && strings.HasPrefix(c.Bucket, syncproto.BucketGrid) {
-			return c.Bucket, nil
-		}
-	}
-	return "", hold(syncproto.CodeOutOfScope, holdDesk)
-}
-
-// allowed holds a group whose author has no grant for the bucket. Late says that the grant was revoked after the
-// capture, recently enough that clean work under it still counts. Missing and forbidden read the same.
-func (j *judging) allowed(bucket string, p *syncproto.Group) (late bool, err error) {
-	if bucket == syncproto.BucketUser+j.dev.User {
-		return false, nil
-	}
-	known := uint64(0)
-	if p.GV != "" {
-		gv, err := syncproto.ParseCursor(p.GV)
-		if err != nil {
-			return false, reject(syncproto.CodeBadChange, "")
-		}
-		known = gv.Seq
-	}
-	for _, g := range j.grants {
-		switch {
-		case g.bucket != bucket:
-		case g.active:
-			return false, nil
-		case known < g.seq && j.w.now-g.ended <= syncproto.LateGrantDays*24*3600*1000:
-			late = true
-		case known < g.seq:
-			return false, hold(syncproto.CodeGrantRevoked, holdDesk)
-		}
-	}
-	if late {
-		return true, nil
-	}
-	return false, hold(syncproto.CodeOutOfScope, holdDesk)
-}
-
 // trial applies a group's changes to drafts, sets before acts, and keeps account of what became of each.
 type trial struct {
 	j         *judging
 	g         *group
 	group     *syncproto.Group
+	root      syncproto.Ref // where the group's root lies by now
 	bucket    string
 	statuses  []syncproto.ChangeStatus
 	code      syncproto.Code // of a judged group that is not simply applied
@@ -267,8 +215,8 @@ func (t *trial) change(c *syncproto.Change, v syncproto.Version) (syncproto.Chan
 	if err != nil {
 		return "", err
 	}
-	if d.exists && (d.rec.Root != t.group.Root || d.bucket != t.bucket) {
-		return "", t.elsewhere(d)
+	if err := t.here(d); err != nil {
+		return "", err
 	}
 	for field, base := range c.Base {
 		at := d.rec.Of(field)
@@ -282,16 +230,15 @@ func (t *trial) change(c *syncproto.Change, v syncproto.Version) (syncproto.Chan
 		t.code = syncproto.CodeAmendment
 		return syncproto.StatusConflict, t.amend(c, d, v)
 	}
-	m, d, err := t.g.merge(c, t.group.Root, t.bucket, v, false)
+	if d.rec.Body.Has(mergedInto) && mergeable(c.Ref.Kind) {
+		return t.redirect(c, d, v)
+	}
+	m, d, err := t.g.merge(c, t.root, t.bucket, v, false)
 	if err != nil {
 		return "", err
 	}
-	switch m.Code {
-	case "":
-	case syncproto.CodeMissingBase:
-		return "", hold(m.Code, holdBase)
-	default:
-		return "", reject(m.Code, "")
+	if err := refusal(m.Code); err != nil {
+		return "", err
 	}
 	for _, l := range m.Losers {
 		t.conflicts++
@@ -302,8 +249,34 @@ func (t *trial) change(c *syncproto.Change, v syncproto.Version) (syncproto.Chan
 	return m.Status, nil
 }
 
-// elsewhere tells a foreign record, which must read like a missing one, from a mistake in the group.
-func (t *trial) elsewhere(d *draft) error {
+// refusal turns the code of a change that does not merge into a verdict.
+func refusal(c syncproto.Code) error {
+	switch c {
+	case "":
+		return nil
+	case syncproto.CodeMissingBase:
+		return hold(c, holdBase)
+	default:
+		return reject(c, "")
+	}
+}
+
+// here insists that a record lies under the group's root. A foreign record must read like a missing one; a record of
+// another root of the same bucket is a mistake of the group. A deleted record stays where it was when its root moved.
+func (t *trial) here(d *draft) error {
+	if !d.exists || d.rec.Root == t.root && d.bucket == t.bucket {
+		return nil
+	}
+	if d.rec.Deleted {
+		root, err := t.g.rootOf(d.rec.Root)
+		if err != nil {
+			return err
+		}
+		if root == t.root {
+			d.rec.Root, d.bucket = t.root, t.bucket
+			return nil
+		}
+	}
 	if d.bucket != t.bucket {
 		return hold(syncproto.CodeOutOfScope, holdDesk)
 	}

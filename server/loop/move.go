@@ -24,6 +24,11 @@ func (g *group) moveRoot(root, toRoot syncproto.Ref, toBucket string) error {
 				return err
 			}
 		}
+		if ref == root && ref.Kind != "user" {
+			if err := g.remember(d, toBucket); err != nil {
+				return err
+			}
+		}
 		if d.bucket != toBucket || d.rec.Root != toRoot {
 			d.bucket, d.rec.Root, d.dirty = toBucket, toRoot, true
 		}

@@ -69,6 +69,8 @@ type ReadTx interface {
 	Audit(root syncproto.Ref, before int64, limit int) ([]Audit, error)
 	// ByBlind lists the records that carry a blind index value.
 	ByBlind(index string) ([]syncproto.Ref, error)
+	// Twins lists blind index values that several records of a kind carry, in order of values behind after, at most limit.
+	Twins(kind, after string, limit int) ([]Twin, error)
 	// ByBlob lists the records that refer to a blob.
 	ByBlob(sha256 string) ([]syncproto.Ref, error)
 
@@ -161,6 +163,12 @@ type Query struct {
 type Page struct {
 	Items []*Stored
 	Next  string
+}
+
+// Twin is a blind index value with the records that carry it, two or more.
+type Twin struct {
+	Index string
+	Refs  []syncproto.Ref
 }
 
 // Entry is one entry of a bucket's feed.

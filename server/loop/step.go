@@ -44,8 +44,8 @@ func (t *trial) act(c *syncproto.Change, v syncproto.Version) error {
 	if !d.exists || d.rec.Deleted {
 		return hold(syncproto.CodeMissingBase, holdBase)
 	}
-	if d.rec.Root != t.group.Root || d.bucket != t.bucket {
-		return t.elsewhere(d)
+	if err := t.here(d); err != nil {
+		return err
 	}
 	facts := casework.Facts{}
 	if c.Ref.Kind == "visit" {

@@ -69,6 +69,9 @@ func (g *group) takeOut(d *draft, bucket string) error {
 			return err
 		}
 	}
+	if err := g.remember(d, bucket); err != nil {
+		return err
+	}
 	from := d.rec.Root
 	for _, x := range []*draft{key, d} {
 		x.bucket, x.rec.Root, x.dirty = bucket, d.rec.Ref, true

@@ -134,15 +134,21 @@ func (g *group) carry(visit *draft, x casework.Difference, sealer *syncproto.Sea
 	if err != nil {
 		return err
 	}
+	r, err := g.open(ref)
+	if err != nil {
+		return err
+	}
+	if r.exists {
+		if r, err = g.standing(r); err != nil {
+			return err
+		}
+		ref = r.rec.Ref
+	}
 	if f.Sealed {
 		raw = sealer.Seal(ref, x.Field, raw)
 	}
 	if casework.CheckValue(x.Kind, x.Field, raw) != nil {
 		return nil // the form allows what the record does not hold; the answer stays in the visit
-	}
-	r, err := g.open(ref)
-	if err != nil {
-		return err
 	}
 	switch {
 	case !r.exists && x.New:
@@ -165,9 +171,11 @@ func answersOf(form *casework.Form, fields map[string]any) map[string]any {
 	return m
 }
 
-// caseRecords reads a household and its persons in the open. The household's fields include its id under "id".
+// caseRecords reads a household and its persons in the open. The household's fields include its id under "id". A person
+// who was merged into another is found under both ids.
 func caseRecords(tx ReadTx, ring *syncproto.Keyring, root syncproto.Ref) (household map[string]any, persons map[string]map[string]any, err error) {
 	persons = map[string]map[string]any{}
+	aliases := map[string]string{}
 	err = tx.ByRoot(root, func(s *Stored) error {
 		if !slices.Contains([]string{"household", "person"}, s.Ref.Kind) {
 			return nil
@@ -175,6 +183,12 @@ func caseRecords(tx ReadTx, ring *syncproto.Keyring, root syncproto.Ref) (househ
 		body, err := syncproto.ParseObject(s.Body)
 		if err != nil {
 			return err
+		}
+		if into := body.Str(mergedInto); into != "" {
+			if s.Ref.Kind == "person" {
+				aliases[s.Ref.ID] = into
+			}
+			return nil
 		}
 		m := opened(ring, s.Ref, body)
 		if s.Ref == root {
@@ -185,5 +199,14 @@ func caseRecords(tx ReadTx, ring *syncproto.Keyring, root syncproto.Ref) (househ
 		}
 		return nil
 	})
+	for id := range aliases {
+		into := id
+		for n := 0; aliases[into] != "" && n < maxAliases; n++ {
+			into = aliases[into]
+		}
+		if persons[into] != nil {
+			persons[id] = persons[into]
+		}
+	}
 	return household, persons, err
 }

@@ -186,6 +186,20 @@ func (v *view) ByBlind(index string) ([]syncproto.Ref, error) {
 	return v.refs(v.c.use("SELECT kind, id FROM blind WHERE hash = ? ORDER BY kind, id").text(index))
 }
 
+func (v *view) Twins(kind, after string, limit int) (list []loop.Twin, err error) {
+	q := v.c.use("SELECT hash, id FROM blind WHERE kind = ?1 AND hash IN (SELECT hash FROM blind WHERE kind = ?1 AND hash > ?2 GROUP BY hash HAVING count(*) > 1 ORDER BY hash LIMIT ?3) ORDER BY hash, id")
+	err = v.each(q.text(kind).text(after).int(int64(limit)), func(q *stmt) (bool, error) {
+		hash, ref := q.str(0), syncproto.Ref{Kind: kind, ID: q.str(1)}
+		if n := len(list); n > 0 && list[n-1].Index == hash {
+			list[n-1].Refs = append(list[n-1].Refs, ref)
+		} else {
+			list = append(list, loop.Twin{Index: hash, Refs: []syncproto.Ref{ref}})
+		}
+		return true, nil
+	})
+	return list, err
+}
+
 func (v *view) ByBlob(sha256 string) ([]syncproto.Ref, error) {
 	return v.refs(v.c.use("SELECT kind, id FROM blob_refs WHERE sha256 = ? ORDER BY kind, id").text(sha256))
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -409,6 +410,7 @@ func indexes(t *testing.T, s loop.Store) {
 		}
 		return errors.Join(e1, e2, e3)
 	})
+	twins(t, s)
 	write(t, s, func(tx loop.Tx) error { return tx.PutBlind(a, "id_no", "") })
 	read(t, s, func(tx loop.ReadTx) error {
 		x, err := tx.ByBlind("x")
@@ -416,6 +418,26 @@ func indexes(t *testing.T, s loop.Store) {
 			t.Errorf("%v", x)
 		}
 		return err
+	})
+}
+
+// twins lists values that several records of one kind carry, a page at a time.
+func twins(t *testing.T, s loop.Store) {
+	person := func(id string) syncproto.Ref { return syncproto.Ref{Kind: "person", ID: id} }
+	write(t, s, func(tx loop.Tx) error {
+		return errors.Join(tx.PutBlind(person("p1"), "id_no", "t1"), tx.PutBlind(person("p2"), "id_no", "t1"), tx.PutBlind(person("p3"), "id_no", "t2"),
+			tx.PutBlind(syncproto.Ref{Kind: "lead", ID: "l"}, "subject_id_no", "t2"),
+			tx.PutBlind(person("p5"), "id_no", "t3"), tx.PutBlind(person("p4"), "id_no", "t3"), tx.PutBlind(person("p6"), "id_no", "t3"))
+	})
+	read(t, s, func(tx loop.ReadTx) error {
+		all, e1 := tx.Twins("person", "", 10)
+		first, e2 := tx.Twins("person", "", 1)
+		rest, e3 := tx.Twins("person", "t1", 10)
+		want := []loop.Twin{{Index: "t1", Refs: []syncproto.Ref{person("p1"), person("p2")}}, {Index: "t3", Refs: []syncproto.Ref{person("p4"), person("p5"), person("p6")}}}
+		if !reflect.DeepEqual(all, want) || !reflect.DeepEqual(first, want[:1]) || !reflect.DeepEqual(rest, want[1:]) {
+			t.Errorf("%v, %v, %v", all, first, rest)
+		}
+		return errors.Join(e1, e2, e3)
 	})
 }
 
