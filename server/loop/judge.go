@@ -261,8 +261,9 @@ func refusal(c syncproto.Code) error {
 	}
 }
 
-// here insists that a record lies under the group's root. A foreign record must read like a missing one; a record of
-// another root of the same bucket is a mistake of the group. A deleted record stays where it was when its root moved.
+// here insists that a record lies under the group's root. A foreign record must read like a missing one. One of another
+// root of the same bucket may be a mistake of the group, or lie where a merge of households that a restore took back had
+// not put it: people look at it. A deleted record stays where it was when its root moved.
 func (t *trial) here(d *draft) error {
 	if !d.exists || d.rec.Root == t.root && d.bucket == t.bucket {
 		return nil
@@ -280,7 +281,7 @@ func (t *trial) here(d *draft) error {
 	if d.bucket != t.bucket {
 		return hold(syncproto.CodeOutOfScope, holdDesk)
 	}
-	return reject(syncproto.CodeWrongRoot, "")
+	return hold(syncproto.CodeStaleState, holdDesk)
 }
 
 // baseKnown holds a group that builds on a change of another device which has not arrived yet.
