@@ -53,13 +53,21 @@ func (g SignedGroup) Parse(device string) (*Group, error) {
 	return p, nil
 }
 
+// AppendWitness writes a witness frame: the payload of a row frame as it was once received (its seq is of no account).
+func AppendWitness(dst, row []byte) []byte {
+	dst = append(dst, byte(FrameWitness))
+	return append(binary.BigEndian.AppendUint32(dst, uint32(len(row))), row...)
+}
+
 // Request is a whole request, read and checked for form. Sign and Want are nil where they were not sent. Slices alias
 // the bytes it was parsed from.
 type Request struct {
 	Hello  Hello
 	Groups []SignedGroup
 	Sign   *Sign
-	Want   *Want
+	// Witness are rows of a life of the server that was lost, which the device still held.
+	Witness []Row
+	Want    *Want
 }
 
 // ParseRequest reads a whole request. Every error is an *Error and means that nothing of the request may be used.
@@ -99,7 +107,7 @@ func (r *Request) add(f Frame, at int) error {
 		if err != nil {
 			return err
 		}
-		if r.Sign != nil || r.Want != nil {
+		if r.Sign != nil || r.Want != nil || r.Witness != nil {
 			return Refuse(CodeMalformed, "a group frame behind the sign or want frame")
 		}
 		if n := len(r.Groups); n > 0 && r.Groups[n-1].Last()+1 != g.Dseq {
@@ -116,6 +124,16 @@ func (r *Request) add(f Frame, at int) error {
 		}
 		r.Sign = &Sign{}
 		return f.Decode(r.Sign)
+	case FrameWitness:
+		row, err := ParseRow(f.Payload)
+		if err != nil || r.Want != nil {
+			return Refuse(CodeMalformed, "a witness frame that is cut short, or behind the want frame")
+		}
+		if len(r.Witness) == MaxWitnesses {
+			return Refuse(CodeTooLarge, "more witness frames than allowed in one request")
+		}
+		r.Witness = append(r.Witness, row)
+		return nil
 	case FrameWant:
 		if r.Want != nil {
 			return Refuse(CodeMalformed, "two want frames")

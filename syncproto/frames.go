@@ -18,6 +18,7 @@ const (
 	FrameHello      FrameType = 'H' // Hello
 	FrameGroup      FrameType = 'G' // numbering and a group's canonical bytes: see AppendGroup
 	FrameSign       FrameType = 'S' // Sign
+	FrameWitness    FrameType = 'V' // a row of a life of the server that was lost: see AppendWitness
 	FrameWant       FrameType = 'W' // Want
 	FrameEnd        FrameType = 'E' // End
 	FrameHelloReply FrameType = 'h' // HelloReply

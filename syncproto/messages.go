@@ -64,10 +64,11 @@ type HelloReply struct {
 	Version     int    `json:"version"`
 	Catalog     int    `json:"catalog"`
 	Incarnation string `json:"incarnation"`
-	Now         int64  `json:"now"`       // the server's clock, milliseconds since 1970 UTC
-	Have        uint64 `json:"have"`      // the last change of this device that is on record
-	Head        string `json:"head"`      // the chain's head there
-	SafeDseq    uint64 `json:"safe_dseq"` // changes up to here are in a verified backup and may be forgotten
+	Now         int64  `json:"now"`                 // the server's clock, milliseconds since 1970 UTC
+	Have        uint64 `json:"have"`                // the last change of this device that is on record
+	Head        string `json:"head"`                // the chain's head there
+	SafeDseq    uint64 `json:"safe_dseq"`           // changes up to here are in a verified backup and may be forgotten
+	Witnessed   int    `json:"witnessed,omitempty"` // so many of the request's witness frames are kept, from its first
 }
 
 // BucketSeq is a place in a bucket's feed.

@@ -22,7 +22,7 @@ func Schema() Raw {
 	for _, t := range slices.Sorted(maps.Keys(payloads)) {
 		frames = append(frames, []any{string(rune(t)), describe(reflect.TypeOf(payloads[t]))})
 	}
-	bounds := map[string]any{"bucket": MaxBucketLen, "cursors": MaxCursors, "depth": MaxDepth, "frame_bytes": MaxFrameBytes,
+	bounds := map[string]any{"bucket": MaxBucketLen, "cursors": MaxCursors, "witnesses": MaxWitnesses, "depth": MaxDepth, "frame_bytes": MaxFrameBytes,
 		"group_bytes": MaxGroupBytes, "group_changes": MaxGroupChanges, "id": MaxIDLen, "int": MaxInt, "late_grant_days": LateGrantDays,
 		"missing_base_days": MissingBaseDays, "name": MaxNameLen, "page_bytes": MaxPageBytes, "push_bytes": MaxPushBytes,
 		"push_groups": MaxPushGroups, "repair_rows": RepairRows, "retention_days": RetentionDays, "snapshot_rows": SnapshotRows,
@@ -41,7 +41,7 @@ func SchemaHash() Hash { return sha256.Sum256(Schema()) }
 var payloads = map[FrameType]any{
 	FrameHello: Hello{}, FrameSign: Sign{}, FrameWant: Want{}, FrameEnd: End{}, FrameHelloReply: HelloReply{}, FrameOutcomes: Outcomes{},
 	FrameReceipt: SignedReceipt{}, FrameBucket: BucketStart{}, FrameExit: Exit{}, FramePage: Page{}, FrameCheckpoint: Checkpoint{},
-	FrameDrop: Drop{}, FrameFault: Fault{}, FrameGroup: []byte{}, FrameRow: []byte{},
+	FrameDrop: Drop{}, FrameFault: Fault{}, FrameGroup: []byte{}, FrameRow: []byte{}, FrameWitness: []byte{},
 }
 
 // describe names the form of a Go type as JSON writes it.

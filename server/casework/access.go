@@ -58,6 +58,7 @@ const (
 	VerbSettleConflict  Verb = "settle_conflict"
 	VerbAmend           Verb = "amend"
 	VerbMergeHouseholds Verb = "merge_households"
+	VerbReadLost        Verb = "read_lost"
 	VerbMoveHousehold   Verb = "move_household"
 )
 
@@ -92,11 +93,11 @@ func permissions() (list []Permission) {
 	allow(RoleTownClerk, ScopeRegion, VerbList, VerbReadCase, VerbReadSealed)
 	allow(RoleTownReviewer, ScopeRegion, VerbList, VerbReadCase, VerbReadSealed, VerbAssign, VerbReviewVisit, VerbPropose, VerbRefer,
 		VerbCloseReferral, VerbListUsers, VerbDecideHeld, VerbTransfer, VerbMarkDuplicate,
-		VerbSettleConflict, VerbAmend, VerbMergeHouseholds, VerbMoveHousehold)
-	allow(RoleTownLeader, ScopeRegion, VerbList, VerbReadCase, VerbAssign, VerbListUsers, VerbGrant, VerbTransfer, VerbMarkDuplicate, VerbMoveHousehold)
+		VerbSettleConflict, VerbAmend, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost)
+	allow(RoleTownLeader, ScopeRegion, VerbList, VerbReadCase, VerbAssign, VerbListUsers, VerbGrant, VerbTransfer, VerbMarkDuplicate, VerbMoveHousehold, VerbReadLost)
 	allow(RoleBureauOfficer, ScopeRegion, VerbList, VerbReadCase, VerbReadSealed, VerbDispatch, VerbAssign, VerbVerify, VerbRefer,
 		VerbCloseReferral, VerbFeedBack, VerbImportLeads, VerbRegister, VerbListUsers, VerbGrant, VerbMarkDuplicate,
-		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold)
+		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost)
 	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral)
 	allow(RoleAuditor, ScopeRegion, VerbReadAudit)
 	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReference)

@@ -27,10 +27,17 @@ func (l *Loop) Exchange(ctx context.Context, p Push, reader *Reader) ([]byte, er
 			return nil, err
 		}
 	}
-	out, state, seen, err := l.greet(ctx, req.Hello.Device)
+	reply, state, seen, err := l.greet(ctx, req.Hello.Device)
 	if err != nil {
 		return nil, err
 	}
+	if reader != nil && len(req.Witness) > 0 && state == DeviceActive {
+		if err := l.bearWitness(ctx, reader.Device, req.Witness); err != nil {
+			return nil, err
+		}
+		reply.Witnessed = len(req.Witness)
+	}
+	out := syncproto.AppendJSON((*pages.Get().(*[]byte))[:0], syncproto.FrameHelloReply, reply)
 	if reader != nil && l.clock().UnixMilli()-seen > seenEvery.Milliseconds() {
 		if err := l.seen(ctx, reader.Device); err != nil {
 			return nil, err
@@ -81,8 +88,8 @@ func mayPull(reader *Reader, state string) syncproto.Code {
 	return ""
 }
 
-// greet writes the response's first frame: where the server stands with this device. Seen is when it was last heard of.
-func (l *Loop) greet(ctx context.Context, device string) (out []byte, state string, seen int64, err error) {
+// greet is the response's first frame: where the server stands with this device. Seen is when it was last heard of.
+func (l *Loop) greet(ctx context.Context, device string) (reply syncproto.HelloReply, state string, seen int64, err error) {
 	err = l.store.Read(ctx, func(tx ReadTx) error {
 		dev, err := tx.Device(device)
 		if errors.Is(err, ErrNotFound) {
@@ -92,11 +99,9 @@ func (l *Loop) greet(ctx context.Context, device string) (out []byte, state stri
 			return err
 		}
 		state, seen = dev.State, dev.SeenAt
-		out = syncproto.AppendJSON((*pages.Get().(*[]byte))[:0], syncproto.FrameHelloReply, syncproto.HelloReply{
-			Version: syncproto.ProtocolVersion, Catalog: catalogVersion, Incarnation: tx.Incarnation(),
-			Now: l.clock().UnixMilli(), Have: dev.Have, Head: dev.Head.String(),
-		})
+		reply = syncproto.HelloReply{Version: syncproto.ProtocolVersion, Catalog: catalogVersion, Incarnation: tx.Incarnation(),
+			Now: l.clock().UnixMilli(), Have: dev.Have, Head: dev.Head.String()}
 		return nil
 	})
-	return out, state, seen, err
+	return reply, state, seen, err
 }

@@ -71,6 +71,8 @@ type ReadTx interface {
 	ByBlind(index string) ([]syncproto.Ref, error)
 	// Twins lists blind index values that several records of a kind carry, in order of values behind after, at most limit.
 	Twins(kind, after string, limit int) ([]Twin, error)
+	// Witnesses lists what devices brought back of lost lives, in order of arrival behind n, at most limit.
+	Witnesses(after int64, limit int) ([]Witness, error)
 	// ByBlob lists the records that refer to a blob.
 	ByBlob(sha256 string) ([]syncproto.Ref, error)
 
@@ -114,6 +116,8 @@ type Tx interface {
 	// AppendLedger writes a bucket's next entry.
 	AppendLedger(bucket string, e LedgerEntry) error
 	AppendAudit(Audit) error
+	// PutWitness keeps a witness; the same row again, or one beyond MaxWitnesses, changes nothing.
+	PutWitness(Witness) error
 	// PutBlind makes the record findable by a blind index value of one of its fields, in place of the former one; the
 	// value "" removes it.
 	PutBlind(ref syncproto.Ref, field, index string) error
@@ -170,6 +174,19 @@ type Twin struct {
 	Index string
 	Refs  []syncproto.Ref
 }
+
+// Witness is a row that a device received from a life of the database that was lost, as it was.
+type Witness struct {
+	N      int64
+	Device string // that brought it first
+	At     int64
+	Ref    syncproto.Ref
+	Env    syncproto.Raw
+	Body   syncproto.Raw
+}
+
+// MaxWitnesses bounds how many rows of lost lives are kept.
+const MaxWitnesses = 200_000
 
 // Entry is one entry of a bucket's feed.
 type Entry struct {

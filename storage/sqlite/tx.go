@@ -186,6 +186,12 @@ func (t *tx) PutBlind(ref syncproto.Ref, field, index string) error {
 		text(ref.Kind).text(ref.ID).text(field).text(index).run()
 }
 
+func (t *tx) PutWitness(w loop.Witness) error {
+	hash := syncproto.RowHash(w.Env, w.Body)
+	return t.c.use("INSERT INTO witnesses (hash, device, at, kind, id, env, body) SELECT ?, ?, ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM witnesses) < ? ON CONFLICT (hash) DO NOTHING").
+		blob(hash[:]).text(w.Device).int(w.At).text(w.Ref.Kind).text(w.Ref.ID).blob(w.Env).blob(w.Body).int(loop.MaxWitnesses).run()
+}
+
 func (t *tx) PutBlobRef(sha256 string, ref syncproto.Ref) error {
 	return t.c.use("INSERT INTO blob_refs (sha256, kind, id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING").text(sha256).text(ref.Kind).text(ref.ID).run()
 }

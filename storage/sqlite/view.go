@@ -200,6 +200,15 @@ func (v *view) Twins(kind, after string, limit int) (list []loop.Twin, err error
 	return list, err
 }
 
+func (v *view) Witnesses(after int64, limit int) (list []loop.Witness, err error) {
+	q := v.c.use("SELECT n, device, at, kind, id, env, body FROM witnesses WHERE n > ? ORDER BY n LIMIT ?").int(after).int(int64(limit))
+	err = v.each(q, func(q *stmt) (bool, error) {
+		list = append(list, loop.Witness{N: q.get(0), Device: q.str(1), At: q.get(2), Ref: syncproto.Ref{Kind: q.kind(3), ID: q.str(4)}, Env: q.bytes(5), Body: q.bytes(6)})
+		return true, nil
+	})
+	return list, err
+}
+
 func (v *view) ByBlob(sha256 string) ([]syncproto.Ref, error) {
 	return v.refs(v.c.use("SELECT kind, id FROM blob_refs WHERE sha256 = ? ORDER BY kind, id").text(sha256))
 }

@@ -411,6 +411,7 @@ func indexes(t *testing.T, s loop.Store) {
 		return errors.Join(e1, e2, e3)
 	})
 	twins(t, s)
+	witnesses(t, s)
 	write(t, s, func(tx loop.Tx) error { return tx.PutBlind(a, "id_no", "") })
 	read(t, s, func(tx loop.ReadTx) error {
 		x, err := tx.ByBlind("x")
@@ -418,6 +419,30 @@ func indexes(t *testing.T, s loop.Store) {
 			t.Errorf("%v", x)
 		}
 		return err
+	})
+}
+
+// witnesses are kept once each and listed in order.
+func witnesses(t *testing.T, s loop.Store) {
+	one := loop.Witness{Device: "d1", At: 1, Ref: syncproto.Ref{Kind: "lead", ID: "l"}, Env: syncproto.Raw(`{"a":1}`), Body: syncproto.Raw(`{}`)}
+	two := one
+	two.Device, two.Body = "d2", syncproto.Raw(`{"b":1}`)
+	again := one
+	again.Device = "d3"
+	write(t, s, func(tx loop.Tx) error {
+		return errors.Join(tx.PutWitness(one), tx.PutWitness(two), tx.PutWitness(again))
+	})
+	read(t, s, func(tx loop.ReadTx) error {
+		all, e1 := tx.Witnesses(0, 10)
+		if len(all) != 2 || all[0].N >= all[1].N {
+			t.Fatalf("%+v", all)
+		}
+		one.N, two.N = all[0].N, all[1].N
+		rest, e2 := tx.Witnesses(all[0].N, 10)
+		if !reflect.DeepEqual(all, []loop.Witness{one, two}) || !reflect.DeepEqual(rest, all[1:]) {
+			t.Errorf("%+v, %+v", all, rest)
+		}
+		return errors.Join(e1, e2)
 	})
 }
 

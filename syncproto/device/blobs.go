@@ -14,7 +14,8 @@ type Blob struct {
 	Upload string `json:"upload,omitempty"` // the address of the upload that was begun
 	Offset int64  `json:"offset"`           // how much of it the server has
 	Sent   bool   `json:"sent"`
-	Order  int64  `json:"order"` // smaller ones go first: signatures before photos
+	SentAt int64  `json:"sent_at,omitempty"` // by the server's clock, from the exchange that followed; 0 before it
+	Order  int64  `json:"order"`             // smaller ones go first: signatures before photos
 }
 
 func keyBlob(sha string) string     { return "blob/" + sha }

@@ -29,6 +29,9 @@ func (r *Response) apply(t Tx, c *syncproto.Checkpoint) error {
 	}
 	var cur cursor
 	if r.stage.Fresh {
+		if err := r.bearWitness(t, r.bucket, rows); err != nil {
+			return err
+		}
 		if err := forget(t, r.bucket); err != nil {
 			return err
 		}

@@ -37,10 +37,11 @@ type Options struct {
 // Engine is a device. It keeps nothing in memory that its store does not hold, except what belongs to the exchange
 // under way: whether it asked for rows, and those that have not reached a page yet. One goroutine uses it at a time.
 type Engine struct {
-	store Store
-	opts  Options
-	id    Identity
-	pulls bool // whether the last request asked for rows
+	store     Store
+	opts      Options
+	id        Identity
+	pulls     bool     // whether the last request asked for rows
+	witnesses []string // that the last request brought, by their keys
 }
 
 // ErrNotEnrolled says that the store belongs to no device yet.

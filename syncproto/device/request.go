@@ -32,6 +32,10 @@ func (e *Engine) Request(clock syncproto.Clock, ask Ask) (b []byte, err error) {
 		}
 		frames += n
 		if !ask.NoPull {
+			if n, err = e.appendWitnesses(t, &b, ask.PushBytes); err != nil {
+				return err
+			}
+			frames += n
 			want, err := e.want(t)
 			if err != nil {
 				return err

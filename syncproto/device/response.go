@@ -142,6 +142,17 @@ func (r *Response) hello(h *syncproto.HelloReply) error {
 		if err != nil {
 			return err
 		}
+		if st.Incarnation != "" && st.Incarnation != h.Incarnation {
+			if err := resend(t); err != nil {
+				return err
+			}
+		}
+		if err := r.witnessed(t, h.Witnessed); err != nil {
+			return err
+		}
+		if err := pruneBlobs(t, r.server); err != nil {
+			return err
+		}
 		st.Incarnation, st.Safe = h.Incarnation, h.SafeDseq
 		if h.Have >= st.Next { // this phone was put back from a backup: its numbers were given to other changes
 			st.Trouble = string(syncproto.CodeFork)
@@ -348,6 +359,9 @@ func (r *Response) drop(d *syncproto.Drop) error {
 			if err := putJSON(t, keyLeft(d.Bucket), left); err != nil {
 				return err
 			}
+		}
+		if err := r.bearWitness(t, d.Bucket, nil); err != nil {
+			return err
 		}
 		if err := forget(t, d.Bucket); err != nil {
 			return err
