@@ -62,7 +62,7 @@ var lead = &Kind{Name: "lead", Label: "预警线索", Bucket: BucketCase, Root: 
 	server("subject_name", "姓名", Text).sealed(), server("subject_id_no", "身份证号", Text).sealed(),
 	server("subject_phone", "联系电话", Text).sealed(), server("address", "地址", Text).sealed(),
 	server("town", "镇(街道)", Text), server("village", "村(社区)", Text), server("grid", "网格", Text),
-	server("reason", "预警原因", Text), server("issued_on", "下发日期", Date), server("priority", "紧急程度", Int),
+	server("reason", "预警原因", Text).sealed(), server("issued_on", "下发日期", Date), server("priority", "紧急程度", Int),
 	at("received_at", "镇街收到时间"), server("due_on", "办结期限", Date), server("due_provisional", "期限待定", Bool),
 	server("calendar_version", "工作日历版本", Text), at("acknowledged_at", "签收时间"),
 	ref("assignee", "网格员"), ref("visit", "走访"), ref("disposition", "处置"), ref("duplicate_of", "重复于"),
@@ -92,5 +92,5 @@ var evidence = &Kind{Name: "evidence", Label: "佐证材料", Bucket: BucketCase
 
 var task = &Kind{Name: "task", Label: "任务", Bucket: BucketCase, Owner: "assignee", Due: "due_on", Parent: "lead", Fields: []Field{
 	server("type", "类型", Enum).of("task_type"), ref("visit", "走访"), ref("lead", "线索"), ref("assignee", "承办人"), server("title", "标题", Text),
-	server("questions", "问题", List), server("due_on", "期限", Date), at("created_at", "创建时间"), server("state", "状态", Enum).of("state"),
+	server("questions", "问题", List).sealed(), server("due_on", "期限", Date), at("created_at", "创建时间"), server("state", "状态", Enum).of("state"),
 }}

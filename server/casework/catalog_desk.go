@@ -5,14 +5,14 @@ package casework
 var Catalog = []*Kind{
 	household, person, lead, visit, application, evidence, task,
 	{Name: "review", Label: "审核", Bucket: BucketCase, Owner: "reviewer", Parent: "visit", Fields: []Field{
-		ref("visit", "走访"), ref("reviewer", "审核员"), server("decision", "决定", Enum).of("review"), server("comments", "逐题意见", List),
-		server("text", "意见", Text), at("at", "时间"),
+		ref("visit", "走访"), ref("reviewer", "审核员"), server("decision", "决定", Enum).of("review"), server("comments", "逐题意见", List).sealed(),
+		server("text", "意见", Text).sealed(), at("at", "时间"),
 	}},
 	{Name: "disposition", Label: "处置", Bucket: BucketCase, Parent: "lead", Fields: []Field{
 		ref("lead", "线索"), ref("household", "家庭"), ref("visit", "走访"), server("result", "处置结果", Enum).of("disposition"),
-		server("categories", "救助类别", EnumList).of("category"), server("reason", "理由", Text), ref("proposed_by", "提出人"), at("proposed_at", "提出时间"),
-		ref("verified_by", "核定人"), at("verified_at", "核定时间"), server("verify_note", "核定意见", Text), server("returned_reason", "退回理由", Text),
-		server("conference_reason", "提请一事一议理由", Text), at("fed_back_at", "反馈时间"), server("state", "状态", Enum).of("state"),
+		server("categories", "救助类别", EnumList).of("category"), server("reason", "理由", Text).sealed(), ref("proposed_by", "提出人"), at("proposed_at", "提出时间"),
+		ref("verified_by", "核定人"), at("verified_at", "核定时间"), server("verify_note", "核定意见", Text).sealed(), server("returned_reason", "退回理由", Text).sealed(),
+		server("conference_reason", "提请一事一议理由", Text).sealed(), at("fed_back_at", "反馈时间"), server("state", "状态", Enum).of("state"),
 	}},
 	{Name: "referral", Label: "转办", Bucket: BucketCase, Owner: "to_dept", Due: "due_on", Parent: "disposition", Fields: []Field{
 		ref("lead", "线索"), ref("household", "家庭"), ref("disposition", "处置"), server("to_dept", "承办部门", Enum).of("department"),
@@ -34,7 +34,7 @@ var Catalog = []*Kind{
 	{Name: "amendment", Label: "更正申请", Bucket: BucketCase, Owner: "proposed_by", Fields: []Field{
 		server("rec", "记录", Text), server("op", "操作", Text), server("fields", "内容", Object), server("clear", "清除", List), server("base", "依据", Object),
 		server("stamp", "修改编号", Text), server("time", "修改时间", Int), ref("proposed_by", "提出人"), server("state", "状态", Text),
-		ref("decided_by", "审核人"), at("decided_at", "审核时间"), server("reason", "原因", Text),
+		ref("decided_by", "审核人"), at("decided_at", "审核时间"), server("reason", "原因", Text).sealed(),
 	}},
 	{Name: "region", Label: "区划", Bucket: BucketRef, Fields: []Field{
 		server("code", "代码", Text).public(), server("name", "名称", Text).public(), server("level", "级别", Enum).of("level").public(),
@@ -60,7 +60,7 @@ var Catalog = []*Kind{
 		server("changes", "逐项结果", List), server("expiry", "最迟处理", Int), server("bucket", "范围", Text), server("seq", "序号", Int), at("at", "时间"),
 	}},
 	{Name: "notice", Label: "通知", Bucket: BucketUser, Fields: []Field{
-		server("kind", "类型", Text), server("title", "标题", Text), server("text", "内容", Text), server("ref_kind", "关联类型", Text), server("ref_id", "关联", Text),
+		server("kind", "类型", Text), server("title", "标题", Text), server("text", "内容", Text).sealed(), server("ref_kind", "关联类型", Text), server("ref_id", "关联", Text),
 		at("created_at", "时间"), latest("read_at", "已读时间", Time),
 	}},
 }

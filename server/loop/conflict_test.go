@@ -145,7 +145,7 @@ func TestAmendmentsAreDecidedOnce(t *testing.T) {
 			if got.Int("q_wages") != 77 || string(env.Of("q_wages").Stamp) != done.Str("stamp") || env.Of("q_wages").Time != done.Int("time") || done.Str("state") != "accepted" {
 				t.Errorf("%s, %s", got.Bytes(), done.Bytes())
 			}
-		} else if got.Int("q_wages") != before.Int("q_wages") || done.Str("state") != "rejected" || done.Str("reason") == "" {
+		} else if got.Int("q_wages") != before.Int("q_wages") || done.Str("state") != "rejected" || !syncproto.IsSealed(done.Get("reason")) {
 			t.Errorf("%s, %s", got.Bytes(), done.Bytes())
 		}
 		c.balanced()

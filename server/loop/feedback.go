@@ -30,7 +30,11 @@ func (l *Loop) FeedBack(ctx context.Context, by casework.Actor, disposition stri
 			return err
 		}
 		title := "处置结果已核定:" + casework.Label("disposition", d.rec.Body.Str("result"))
-		if err := g.notify(lead.rec.Body.Str("assignee"), "disposition", title, d.rec.Body.Str("reason"), d.rec.Ref); err != nil {
+		reason, err := g.text(d, "reason")
+		if err != nil {
+			return err
+		}
+		if err := g.notify(lead.rec.Body.Str("assignee"), "disposition", title, reason, d.rec.Ref); err != nil {
 			return err
 		}
 		w.auditBy(by, "feed_back", d.rec.Ref, d.rec.Root, nil)

@@ -99,6 +99,12 @@ func (g *group) merge(c *syncproto.Change, root syncproto.Ref, bucket string, v 
 
 // serverPut creates a record on the server's own account.
 func (g *group) serverPut(ref, root syncproto.Ref, bucket string, fields syncproto.Object) (*draft, error) {
+	for i, f := range fields {
+		var err error
+		if fields[i].Value, err = g.closed(ref, root, bucket, f.Name, f.Value); err != nil {
+			return nil, err
+		}
+	}
 	return g.server(&syncproto.Change{Op: syncproto.OpPut, Ref: ref, Fields: fields}, root, bucket)
 }
 
@@ -120,6 +126,9 @@ func (g *group) serverSet(ref syncproto.Ref, fields map[string]any) (*draft, err
 		}
 		raw, err := syncproto.Value(value)
 		if err != nil {
+			return nil, err
+		}
+		if raw, err = g.closed(ref, d.rec.Root, d.bucket, name, raw); err != nil {
 			return nil, err
 		}
 		if string(d.rec.Body.Get(name)) != string(raw) {

@@ -100,6 +100,36 @@ func (l *Loop) newCaseKey(root syncproto.Ref, bucket string, key syncproto.Key) 
 	return ref, fields
 }
 
+// closed is a value as the server may write it: what the catalog seals is sealed under the root's current case key, or
+// under the user's key where the record is a user's own. A value that is sealed already stays as it is.
+func (g *group) closed(ref, root syncproto.Ref, bucket, field string, value syncproto.Raw) (syncproto.Raw, error) {
+	if !sealedField(ref.Kind, field) || syncproto.IsSealed(value) {
+		return value, nil
+	}
+	if root.Kind == "user" {
+		return syncproto.NewSealer(g.w.l.secrets.UserKey(root.ID)).Seal(ref, field, value), nil
+	}
+	ring, err := g.ring(root, bucket)
+	if err != nil {
+		return nil, err
+	}
+	sealer, err := g.current(root, ring)
+	if err != nil {
+		return nil, err
+	}
+	return sealer.Seal(ref, field, value), nil
+}
+
+// text is a text field of a case record, opened.
+func (g *group) text(d *draft, field string) (string, error) {
+	ring, err := g.ring(d.rec.Root, d.bucket)
+	if err != nil {
+		return "", err
+	}
+	v, err := ring.Open(d.rec.Ref, field, d.rec.Body.Get(field))
+	return v.Str(), err
+}
+
 // rewrap turns a set of case keys wrapped for one bucket into the same set wrapped for another.
 func (l *Loop) rewrap(carrier syncproto.Ref, wrapped syncproto.Raw, from, to string) (syncproto.Raw, error) {
 	ring := &syncproto.Keyring{}

@@ -51,9 +51,7 @@ func (l *Loop) Refer(ctx context.Context, by casework.Actor, in ReferralInput) (
 			"disposition": d.rec.ID, "to_dept": in.Dept, "need": in.Need, "state": "sent", "sent_at": w.clockTime(),
 			"sent_by": by.UserID, "due_on": due.In(beijing).Format(time.DateOnly)}
 		if text := clipRunes(in.Text, 1000); text != "" {
-			if f["text"], err = g.seal(d.rec.Root, d.bucket, ref, "text", text); err != nil {
-				return err
-			}
+			f["text"] = text
 		}
 		if _, err := g.serverPut(ref, d.rec.Root, d.bucket, syncproto.Fields(f)); err != nil {
 			return err
@@ -94,9 +92,7 @@ func (l *Loop) AnswerReferral(ctx context.Context, by casework.Actor, in Referra
 		}
 		f := map[string]any{}
 		if result != "" {
-			if f["result"], err = g.seal(d.rec.Root, d.bucket, d.rec.Ref, "result", result); err != nil {
-				return err
-			}
+			f["result"] = result
 		}
 		if in.Code != "" {
 			f["result_code"] = in.Code

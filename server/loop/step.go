@@ -169,19 +169,6 @@ func (w *work) auditBy(by casework.Actor, verb string, ref, root syncproto.Ref, 
 	w.note(Audit{Actor: by.UserID, Role: string(by.Role), Verb: verb, Ref: ref, Root: root, Details: syncproto.Fields(details).Bytes()})
 }
 
-// seal seals a text that the server writes into a case record, under the root's case key.
-func (g *group) seal(root syncproto.Ref, bucket string, ref syncproto.Ref, field, text string) (syncproto.Raw, error) {
-	ring, err := g.ring(root, bucket)
-	if err != nil {
-		return nil, err
-	}
-	sealer, err := g.current(root, ring)
-	if err != nil {
-		return nil, err
-	}
-	return sealer.Seal(ref, field, syncproto.MustValue(text)), nil
-}
-
 // current is the sealer of the key that a root's new values are sealed under.
 func (g *group) current(root syncproto.Ref, ring *syncproto.Keyring) (*syncproto.Sealer, error) {
 	own := syncproto.Ref{Kind: "key", ID: syncproto.DerivedID("key", root.String())}

@@ -102,12 +102,11 @@ func (c *tasksCmd) Run() error {
 		for _, t := range tasks {
 			b := t.Body
 			fmt.Printf("%s  %s  期限 %s  线索 %s  家庭 %s\n", b.Str("type"), b.Str("title"), b.Str("due_on"), b.Str("lead"), t.Root.ID)
-			for _, q := range b.Get("questions").Items() {
-				v, err := q.Decode()
-				if err != nil {
-					return err
-				}
-				m, _ := v.(map[string]any)
+			questions, err := p.Questions(t)
+			if err != nil {
+				return err
+			}
+			for _, m := range questions {
 				fmt.Printf("    %v:%v(走访 %s)\n", m["question"], m["comment"], b.Str("visit"))
 			}
 		}
