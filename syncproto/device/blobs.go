@@ -26,8 +26,9 @@ func keyBlob(sha string) string     { return "blob/" + sha }
 func keyBlobData(sha string) string { return "blobdata/" + sha }
 
 // blobBox encrypts one blob at rest: AES-256-GCM under a key of its own, by HKDF-SHA-256 from the user's key with the
-// blob's name as info. Since the key is for one content only, the nonce may be zero. What keeps a lost phone's photos
-// closed is that the user's key is erased or kept in the system's key store.
+// blob's name as info. Since the key is for one content only, the nonce may be zero. The engine's own store
+// holds the user's key too: on a lost phone the photos are only as closed as that store, until the app keeps the key
+// elsewhere.
 func (e *Engine) blobBox(sha string) (cipher.AEAD, error) {
 	key, err := hkdf.Key(sha256.New, e.id.UserKey[:], nil, "aidloop/device/blob/1|"+sha, 32)
 	if err != nil {
