@@ -72,11 +72,7 @@ func (t *trial) redirect(c *syncproto.Change, alias *draft, v syncproto.Version)
 	if err != nil {
 		return "", err
 	}
-	ring, err := t.g.ring(t.root, t.bucket)
-	if err != nil {
-		return "", err
-	}
-	sealer, err := t.g.current(t.root, ring)
+	ring, sealer, err := t.g.keys(t.root, t.bucket)
 	if err != nil {
 		return "", err
 	}

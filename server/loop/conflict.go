@@ -129,11 +129,7 @@ func (g *group) chosen(conflict *draft, rec syncproto.Ref, d *draft, field strin
 		if rec == d.rec.Ref {
 			return loser.Get("value"), nil
 		}
-		ring, err := g.ring(d.rec.Root, d.bucket)
-		if err != nil {
-			return nil, err
-		}
-		sealer, err := g.current(d.rec.Root, ring)
+		ring, sealer, err := g.keys(d.rec.Root, d.bucket)
 		if err != nil {
 			return nil, err
 		}
@@ -147,11 +143,7 @@ func (g *group) chosen(conflict *draft, rec syncproto.Ref, d *draft, field strin
 		return nil, casework.NewError(casework.CodeInvalidValue, "填写的值不正确,请检查后重填。")
 	}
 	if sealedField(d.rec.Kind, field) {
-		ring, err := g.ring(d.rec.Root, d.bucket)
-		if err != nil {
-			return nil, err
-		}
-		sealer, err := g.current(d.rec.Root, ring)
+		_, sealer, err := g.keys(d.rec.Root, d.bucket)
 		if err != nil {
 			return nil, err
 		}

@@ -169,6 +169,16 @@ func (w *work) auditBy(by casework.Actor, verb string, ref, root syncproto.Ref, 
 	w.note(Audit{Actor: by.UserID, Role: string(by.Role), Verb: verb, Ref: ref, Root: root, Details: syncproto.Fields(details).Bytes()})
 }
 
+// keys is a root's keyring, and the sealer of its new values.
+func (g *group) keys(root syncproto.Ref, bucket string) (*syncproto.Keyring, *syncproto.Sealer, error) {
+	ring, err := g.ring(root, bucket)
+	if err != nil {
+		return nil, nil, err
+	}
+	sealer, err := g.current(root, ring)
+	return ring, sealer, err
+}
+
 // current is the sealer of the key that a root's new values are sealed under.
 func (g *group) current(root syncproto.Ref, ring *syncproto.Keyring) (*syncproto.Sealer, error) {
 	own := syncproto.Ref{Kind: "key", ID: syncproto.DerivedID("key", root.String())}

@@ -1,0 +1,81 @@
+package storagetest
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+	"testing"
+
+	"aidloop/server/loop"
+	"aidloop/syncproto"
+)
+
+func indexes(t *testing.T, s loop.Store) {
+	a, b := syncproto.Ref{Kind: "person", ID: "a"}, syncproto.Ref{Kind: "person", ID: "b"}
+	write(t, s, func(tx loop.Tx) error {
+		return errors.Join(tx.PutBlind(a, "id_no", "x"), tx.PutBlind(b, "id_no", "x"), tx.PutBlind(b, "id_no", "y"), tx.PutBlobRef("sha", a), tx.PutBlobRef("sha", a))
+	})
+	read(t, s, func(tx loop.ReadTx) error {
+		x, e1 := tx.ByBlind("x")
+		y, e2 := tx.ByBlind("y")
+		p, e3 := tx.ByBlob("sha")
+		if !slices.Equal(x, []syncproto.Ref{a}) || !slices.Equal(y, []syncproto.Ref{b}) || !slices.Equal(p, []syncproto.Ref{a}) {
+			t.Errorf("%v %v %v", x, y, p)
+		}
+		return errors.Join(e1, e2, e3)
+	})
+	twins(t, s)
+	witnesses(t, s)
+	write(t, s, func(tx loop.Tx) error { return tx.PutBlind(a, "id_no", "") })
+	read(t, s, func(tx loop.ReadTx) error {
+		x, err := tx.ByBlind("x")
+		if len(x) != 0 {
+			t.Errorf("%v", x)
+		}
+		return err
+	})
+}
+
+// witnesses are kept once each and listed in order.
+func witnesses(t *testing.T, s loop.Store) {
+	one := loop.Witness{Device: "d1", At: 1, Ref: syncproto.Ref{Kind: "lead", ID: "l"}, Env: syncproto.Raw(`{"a":1}`), Body: syncproto.Raw(`{}`)}
+	two := one
+	two.Device, two.Body = "d2", syncproto.Raw(`{"b":1}`)
+	again := one
+	again.Device = "d3"
+	write(t, s, func(tx loop.Tx) error {
+		return errors.Join(tx.PutWitness(one), tx.PutWitness(two), tx.PutWitness(again))
+	})
+	read(t, s, func(tx loop.ReadTx) error {
+		all, e1 := tx.Witnesses(0, 10)
+		if len(all) != 2 || all[0].N >= all[1].N {
+			t.Fatalf("%+v", all)
+		}
+		one.N, two.N = all[0].N, all[1].N
+		rest, e2 := tx.Witnesses(all[0].N, 10)
+		if !reflect.DeepEqual(all, []loop.Witness{one, two}) || !reflect.DeepEqual(rest, all[1:]) {
+			t.Errorf("%+v, %+v", all, rest)
+		}
+		return errors.Join(e1, e2)
+	})
+}
+
+// twins lists values that several records of one kind carry, a page at a time.
+func twins(t *testing.T, s loop.Store) {
+	person := func(id string) syncproto.Ref { return syncproto.Ref{Kind: "person", ID: id} }
+	write(t, s, func(tx loop.Tx) error {
+		return errors.Join(tx.PutBlind(person("p1"), "id_no", "t1"), tx.PutBlind(person("p2"), "id_no", "t1"), tx.PutBlind(person("p3"), "id_no", "t2"),
+			tx.PutBlind(syncproto.Ref{Kind: "lead", ID: "l"}, "subject_id_no", "t2"),
+			tx.PutBlind(person("p5"), "id_no", "t3"), tx.PutBlind(person("p4"), "id_no", "t3"), tx.PutBlind(person("p6"), "id_no", "t3"))
+	})
+	read(t, s, func(tx loop.ReadTx) error {
+		all, e1 := tx.Twins("person", "", 10)
+		first, e2 := tx.Twins("person", "", 1)
+		rest, e3 := tx.Twins("person", "t1", 10)
+		want := []loop.Twin{{Index: "t1", Refs: []syncproto.Ref{person("p1"), person("p2")}}, {Index: "t3", Refs: []syncproto.Ref{person("p4"), person("p5"), person("p6")}}}
+		if !reflect.DeepEqual(all, want) || !reflect.DeepEqual(first, want[:1]) || !reflect.DeepEqual(rest, want[1:]) {
+			t.Errorf("%v, %v, %v", all, first, rest)
+		}
+		return errors.Join(e1, e2, e3)
+	})
+}
