@@ -47,16 +47,17 @@ func (a *API) settlements() {
 		}) (*empty, error) {
 			return done(a.Loop.SettleConflict(ctx, actor(ctx), loop.Choice{Conflict: in.ID, Choice: in.Body.Choice, Value: in.Body.Value}))
 		})
-	huma.Register(a.huma, op(http.MethodPost, "/amendments/{id}/{decision}", "decide-amendment", "review", "Accept or reject a correction to an approved visit"),
-		func(ctx context.Context, in *struct {
-			ID       string `path:"id" maxLength:"64"`
-			Decision string `path:"decision" enum:"accept,reject"`
-			Body     struct {
-				Reason string `json:"reason,omitempty" maxLength:"500" doc:"Needed with reject; the worker reads it."`
-			}
-		}) (*empty, error) {
-			return done(a.Loop.DecideAmendment(ctx, actor(ctx), in.ID, in.Decision == "accept", in.Body.Reason))
-		})
+	for decision, accept := range map[string]bool{"accept": true, "reject": false} {
+		huma.Register(a.huma, op(http.MethodPost, "/amendments/{id}/"+decision, decision+"-amendment", "review", "Decide a correction to an approved visit: "+decision),
+			func(ctx context.Context, in *struct {
+				ID   string `path:"id" maxLength:"64"`
+				Body struct {
+					Reason string `json:"reason,omitempty" maxLength:"500" doc:"Needed with reject; the worker reads it."`
+				}
+			}) (*empty, error) {
+				return done(a.Loop.DecideAmendment(ctx, actor(ctx), in.ID, accept, in.Body.Reason))
+			})
+	}
 }
 
 func (a *API) dispositions() {

@@ -30,6 +30,16 @@ func deviceView(d loop.Device) DeviceView {
 	return DeviceView{d.ID, d.User, d.Name, d.State, d.Have, millis(d.CreatedAt), millis(d.SeenAt)}
 }
 
+// GridDeviceView is a phone that holds a grid, or may still hold work of it.
+type GridDeviceView struct {
+	DeviceView
+	UserName string `json:"user_name"`
+	Granted  bool   `json:"granted" doc:"False: the grant has ended within the last 30 days."`
+	Silent   int    `json:"silent_days" doc:"Whole days since the phone was last heard of."`
+	Tasks    int    `json:"open_tasks" doc:"Open tasks of its user: work that may lie on the phone."`
+	Held     int    `json:"held" doc:"What it sent and waits for people."`
+}
+
 // HeldView is a group that waits for somebody's word.
 type HeldView struct {
 	Device  string   `json:"device"`
@@ -52,6 +62,17 @@ func (a *API) devices() {
 			out := make([]DeviceView, len(list))
 			for i, d := range list {
 				out[i] = deviceView(d)
+			}
+			return answer(out, err)
+		})
+	huma.Register(a.huma, op(http.MethodGet, "/grids/{grid}/devices", "list-grid-devices", "devices", "List the phones of a grid, the longest silent first, before something is moved or wiped"),
+		func(ctx context.Context, in *struct {
+			Grid string `path:"grid" maxLength:"16"`
+		}) (*body[[]GridDeviceView], error) {
+			list, err := a.Loop.GridDevices(ctx, actor(ctx), in.Grid)
+			out := make([]GridDeviceView, len(list))
+			for i, d := range list {
+				out[i] = GridDeviceView{deviceView(d.Device), d.UserName, d.Granted, d.Silent, d.Tasks, d.Held}
 			}
 			return answer(out, err)
 		})

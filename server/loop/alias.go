@@ -79,7 +79,7 @@ func (t *trial) redirect(c *syncproto.Change, alias *draft, v syncproto.Version)
 	status := syncproto.StatusMerged
 	lose := func(field string, value syncproto.Raw) error {
 		have := into.rec.Body.Get(field)
-		if field != "" && sameIn(ring, field, into.rec.Ref, have, c.Ref, value) {
+		if field != "" && same(field, place{ring, into.rec.Ref}, have, place{ring, c.Ref}, value) {
 			return nil
 		}
 		status = syncproto.StatusConflict
@@ -103,12 +103,18 @@ func (t *trial) redirect(c *syncproto.Change, alias *draft, v syncproto.Version)
 	return status, nil
 }
 
-// sameIn compares one value on record with another of an alias; sealed ones are opened, each in its place.
-func sameIn(ring *syncproto.Keyring, field string, a syncproto.Ref, x syncproto.Raw, b syncproto.Ref, y syncproto.Raw) bool {
+// place is where a value lies: its record, and the ring that opens it there.
+type place struct {
+	ring *syncproto.Keyring
+	ref  syncproto.Ref
+}
+
+// same compares a field's values of two records; sealed ones are opened, each in its place.
+func same(field string, a place, x syncproto.Raw, b place, y syncproto.Raw) bool {
 	if x == nil || y == nil {
 		return x == nil && y == nil
 	}
-	p, errP := ring.Open(a, field, x)
-	q, errQ := ring.Open(b, field, y)
+	p, errP := a.ring.Open(a.ref, field, x)
+	q, errQ := b.ring.Open(b.ref, field, y)
 	return errP == nil && errQ == nil && string(p) == string(q)
 }

@@ -34,11 +34,11 @@ func (w *work) side(value syncproto.Raw, v syncproto.Version) map[string]any {
 
 // author is the user behind a stamp: the device's, or "server".
 func (w *work) author(s syncproto.Stamp) string {
-	origin, _, _ := s.Split()
-	if dev, err := w.tx.Device(origin); err == nil {
-		return dev.User
+	by, _, err := originOf(w.tx, s)
+	if err != nil {
+		return "server"
 	}
-	return "server"
+	return by
 }
 
 // How a conflict can be settled.
@@ -142,12 +142,8 @@ func (g *group) chosen(conflict *draft, rec syncproto.Ref, d *draft, field strin
 	if err != nil {
 		return nil, casework.NewError(casework.CodeInvalidValue, "填写的值不正确,请检查后重填。")
 	}
-	if sealedField(d.rec.Kind, field) {
-		_, sealer, err := g.keys(d.rec.Root, d.bucket)
-		if err != nil {
-			return nil, err
-		}
-		raw = sealer.Seal(d.rec.Ref, field, raw)
+	if raw, err = g.closed(d.rec.Ref, d.rec.Root, d.bucket, field, raw); err != nil {
+		return nil, err
 	}
 	return raw, casework.CheckValue(d.rec.Kind, field, raw)
 }

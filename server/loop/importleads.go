@@ -133,7 +133,7 @@ func (w *work) importLead(g *group, by casework.Actor, source string, row LeadRo
 	if _, err := g.serverPut(keyRef, ref, bucket, keyFields); err != nil {
 		return rep, err
 	}
-	if err := g.putSealed(syncproto.NewSealer(key), ref, ref, bucket, lead); err != nil {
+	if err := g.putValues(ref, ref, bucket, lead); err != nil {
 		return rep, err
 	}
 	w.auditBy(by, "import_lead", ref, ref, nil)

@@ -109,11 +109,7 @@ func (g *group) closed(ref, root syncproto.Ref, bucket, field string, value sync
 	if root.Kind == "user" {
 		return syncproto.NewSealer(g.w.l.secrets.UserKey(root.ID)).Seal(ref, field, value), nil
 	}
-	ring, err := g.ring(root, bucket)
-	if err != nil {
-		return nil, err
-	}
-	sealer, err := g.current(root, ring)
+	_, sealer, err := g.keys(root, bucket)
 	if err != nil {
 		return nil, err
 	}

@@ -59,10 +59,10 @@ type merger struct {
 }
 
 func (m *merger) open(by casework.Actor, from, into string) (err error) {
-	if m.from, err = m.household(by, from); err != nil {
+	if m.from, err = m.g.household(by, casework.VerbMergeHouseholds, from); err != nil {
 		return err
 	}
-	if m.into, err = m.household(by, into); err != nil {
+	if m.into, err = m.g.household(by, casework.VerbMergeHouseholds, into); err != nil {
 		return err
 	}
 	if from == into {
@@ -78,8 +78,9 @@ func (m *merger) open(by casework.Actor, from, into string) (err error) {
 	return err
 }
 
-func (m *merger) household(by casework.Actor, id string) (*draft, error) {
-	d, err := m.g.visible(by, casework.VerbMergeHouseholds, syncproto.Ref{Kind: "household", ID: id})
+// household is a household that stands, for a verb of the desk.
+func (g *group) household(by casework.Actor, verb casework.Verb, id string) (*draft, error) {
+	d, err := g.visible(by, verb, syncproto.Ref{Kind: "household", ID: id})
 	if err == nil && d.rec.Body.Has(mergedInto) {
 		err = casework.NewError(casework.CodeInvalidTransition, "这个家庭已经合并到另一个家庭。")
 	}
@@ -94,7 +95,8 @@ func (m *merger) absorb(from, into *draft) error {
 		switch {
 		case f.Name == "categories":
 			add[f.Name] = union(have, f.Value)
-		case policyOf(into.rec.Kind, f.Name) == syncproto.PolicyServer, f.Name == "household", m.same(f.Name, from, into):
+		case policyOf(into.rec.Kind, f.Name) == syncproto.PolicyServer, f.Name == "household",
+			same(f.Name, place{m.old, from.rec.Ref}, f.Value, place{m.ring, into.rec.Ref}, have):
 		default:
 			value := transplant(m.old, m.sealer, from.rec.Ref, into.rec.Ref, f.Name, f.Value)
 			if have == nil {
@@ -113,16 +115,6 @@ func (m *merger) absorb(from, into *draft) error {
 	}
 	_, err := m.g.serverSet(from.rec.Ref, map[string]any{"state": "merged", mergedInto: into.rec.ID})
 	return err
-}
-
-func (m *merger) same(field string, from, into *draft) bool {
-	have := into.rec.Body.Get(field)
-	if have == nil {
-		return false
-	}
-	x, errX := m.old.Open(from.rec.Ref, field, from.rec.Body.Get(field))
-	y, errY := m.ring.Open(into.rec.Ref, field, have)
-	return errX == nil && errY == nil && string(x) == string(y)
 }
 
 // union joins two lists of codes.

@@ -61,31 +61,15 @@ func (w *work) register(g *group, h Registration, key syncproto.Key) (bool, erro
 	if _, err := g.serverPut(keyRef, root, bucket, keyFields); err != nil {
 		return false, err
 	}
-	sealer := syncproto.NewSealer(key)
-	if err := g.putSealed(sealer, root, root, bucket, h.Fields); err != nil {
+	if err := g.putValues(root, root, bucket, h.Fields); err != nil {
 		return false, err
 	}
 	for _, p := range h.Persons {
-		if err := g.putSealed(sealer, syncproto.Ref{Kind: "person", ID: p.ID}, root, bucket, p.Fields); err != nil {
+		if err := g.putValues(syncproto.Ref{Kind: "person", ID: p.ID}, root, bucket, p.Fields); err != nil {
 			return false, err
 		}
 	}
 	return true, g.commit()
-}
-
-// putSealed creates a record and seals the fields that the catalog wants sealed.
-func (g *group) putSealed(sealer *syncproto.Sealer, ref, root syncproto.Ref, bucket string, values map[string]any) error {
-	fields, err := syncproto.FieldsOf(values)
-	if err != nil {
-		return err
-	}
-	for i, m := range fields {
-		if sealedField(ref.Kind, m.Name) {
-			fields[i].Value = sealer.Seal(ref, m.Name, m.Value)
-		}
-	}
-	_, err = g.serverPut(ref, root, bucket, fields)
-	return err
 }
 
 // PutReference writes records of the ref bucket, which everybody may know: regions, forms, standards, calendars.
@@ -121,10 +105,15 @@ func (g *group) putReference(ref syncproto.Ref, values map[string]any) error {
 		_, err = g.serverSet(ref, values)
 		return err
 	}
+	return g.putValues(ref, ref, syncproto.BucketRef, values)
+}
+
+// putValues creates a record of Go values.
+func (g *group) putValues(ref, root syncproto.Ref, bucket string, values map[string]any) error {
 	fields, err := syncproto.FieldsOf(values)
 	if err != nil {
 		return err
 	}
-	_, err = g.serverPut(ref, ref, syncproto.BucketRef, fields)
+	_, err = g.serverPut(ref, root, bucket, fields)
 	return err
 }

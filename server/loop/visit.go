@@ -103,12 +103,8 @@ func (g *group) carryOver(d *draft) error {
 		return err
 	}
 	diffs := casework.Differences(form, answersOf(form, opened(ring, d.rec.Ref, d.rec.Body)), household, persons)
-	sealer, err := g.current(d.rec.Root, ring)
-	if err != nil {
-		return err
-	}
 	for _, x := range diffs {
-		if err := g.carry(d, x, sealer); err != nil {
+		if err := g.carry(d, x); err != nil {
 			return err
 		}
 	}
@@ -117,7 +113,7 @@ func (g *group) carryOver(d *draft) error {
 
 // carry writes one difference. Whoever lives in the household without a record gets one, under the id that the phone
 // gave the row, or one derived from the visit and the row where it gave none.
-func (g *group) carry(visit *draft, x casework.Difference, sealer *syncproto.Sealer) error {
+func (g *group) carry(visit *draft, x casework.Difference) error {
 	ref := syncproto.Ref{Kind: x.Kind, ID: x.ID}
 	if x.New && !syncproto.ValidID(x.ID) || strings.HasPrefix(x.ID, "new:") {
 		ref.ID = syncproto.DerivedID(x.Kind, visit.rec.ID+"|"+x.ID)
@@ -144,8 +140,8 @@ func (g *group) carry(visit *draft, x casework.Difference, sealer *syncproto.Sea
 		}
 		ref = r.rec.Ref
 	}
-	if f.Sealed {
-		raw = sealer.Seal(ref, x.Field, raw)
+	if raw, err = g.closed(ref, visit.rec.Root, visit.bucket, x.Field, raw); err != nil {
+		return err
 	}
 	if casework.CheckValue(x.Kind, x.Field, raw) != nil {
 		return nil // the form allows what the record does not hold; the answer stays in the visit

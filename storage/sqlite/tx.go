@@ -188,7 +188,7 @@ func (t *tx) PutBlind(ref syncproto.Ref, field, index string) error {
 
 func (t *tx) PutWitness(w loop.Witness) error {
 	hash := syncproto.RowHash(w.Env, w.Body)
-	return t.c.use("INSERT INTO witnesses (hash, device, at, kind, id, env, body) SELECT ?, ?, ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM witnesses) < ? ON CONFLICT (hash) DO NOTHING").
+	return t.c.use("INSERT INTO witnesses (hash, device, at, kind, id, env, body) SELECT ?, ?, ?, ?, ?, ?, ? WHERE (SELECT coalesce(max(n), 0) FROM witnesses) < ? ON CONFLICT (hash) DO NOTHING").
 		blob(hash[:]).text(w.Device).int(w.At).text(w.Ref.Kind).text(w.Ref.ID).blob(w.Env).blob(w.Body).int(loop.MaxWitnesses).run()
 }
 
