@@ -6,11 +6,15 @@ import (
 )
 
 func plausibleDate(quoted string) bool {
-	_, err := time.Parse(time.DateOnly, strings.Trim(quoted, `"`))
-	return err == nil
+	return plausibleDay(strings.Trim(quoted, `"`))
 }
 
 func plausibleTime(quoted string) bool {
 	_, err := time.Parse(time.RFC3339, strings.Trim(quoted, `"`))
+	return err == nil
+}
+
+func plausibleDay(s string) bool {
+	_, err := time.Parse(time.DateOnly, s)
 	return err == nil
 }
