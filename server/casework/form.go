@@ -15,13 +15,16 @@ type Form struct {
 
 // Question is one question. Questions are those of a repeated group, such as the members of a household.
 type Question struct {
-	Name      string
-	Type      string
-	Label     string
-	Required  bool
-	Sealed    bool
-	Relevant  *Relevant
-	MapsTo    string // "kind.field" of the record that the answer belongs to
+	Name     string
+	Type     string
+	Label    string
+	Required bool
+	Sealed   bool
+	Relevant *Relevant
+	MapsTo   string // "kind.field" of the record that the answer belongs to
+	CountsAs string // what classification takes the answer for, see Situate
+	// Amounts are what the choices of a select_one count for; a choice without one says nothing that could be counted.
+	Amounts   map[string]int64
 	Questions []Question
 }
 
@@ -59,7 +62,7 @@ func questions(v any, depth int) ([]Question, error) {
 	for _, item := range list {
 		m, _ := item.(map[string]any)
 		q := Question{Name: text(m, "name"), Type: text(m, "type"), Label: text(m, "label"), Required: flag(m, "required"),
-			Sealed: flag(m, "sealed"), MapsTo: text(m, "maps_to")}
+			Sealed: flag(m, "sealed"), MapsTo: text(m, "maps_to"), CountsAs: text(m, "counts_as"), Amounts: amounts(m["choices"])}
 		if q.Name == "" {
 			return nil, NewError("form_invalid", "表单里有没有名称的问题。")
 		}
@@ -79,6 +82,33 @@ func questions(v any, depth int) ([]Question, error) {
 		out = append(out, q)
 	}
 	return out, nil
+}
+
+// amounts reads what choices count for.
+func amounts(choices any) map[string]int64 {
+	list, _ := choices.([]any)
+	var m map[string]int64
+	for _, item := range list {
+		c, _ := item.(map[string]any)
+		if n, ok := whole(c["amount"]); ok {
+			if m == nil {
+				m = map[string]int64{}
+			}
+			m[text(c, "value")] = n
+		}
+	}
+	return m
+}
+
+// whole is a decoded integer.
+func whole(v any) (int64, bool) {
+	switch n := v.(type) {
+	case int64:
+		return n, true
+	case int:
+		return int64(n), true
+	}
+	return 0, false
 }
 
 // Question finds a question by name.

@@ -73,6 +73,7 @@ func Mount(app *fiber.App, o Options) *API {
 	a.reviews()
 	a.settlements()
 	a.households()
+	a.standards()
 	a.lost()
 	a.dispositions()
 	a.referrals()

@@ -1,0 +1,112 @@
+package desk
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"aidloop/server/casework"
+)
+
+// SuggestionView is what the rules make of a household. People decide.
+type SuggestionView struct {
+	Rules      string         `json:"rules" doc:"The version of the rules."`
+	On         string         `json:"on" doc:"The day whose standards were used."`
+	Categories []string       `json:"categories" doc:"The best first; empty where none applies."`
+	Persons    []PersonView   `json:"persons,omitempty" doc:"Persons in extreme poverty."`
+	Single     []string       `json:"single,omitempty" doc:"Members of a marginal household who may receive dibao alone."`
+	Income     int64          `json:"income" doc:"Of a year, in 分, of those who share it."`
+	Members    int            `json:"members" doc:"Who share it."`
+	GrantYear  int64          `json:"grant_year,omitempty" doc:"Dibao: what is missing in a year, in 分."`
+	GrantMonth int64          `json:"grant_month,omitempty"`
+	ValidUntil string         `json:"valid_until,omitempty" doc:"Rigid expenses: the last day of the decision."`
+	Push       []string       `json:"push,omitempty" doc:"Departments whose decision this may be."`
+	Conference []string       `json:"conference,omitempty" doc:"Why people should sit together over it."`
+	Findings   []FindingView  `json:"findings"`
+	Standards  []StandardView `json:"standards"`
+	Visit      string         `json:"visit,omitempty" doc:"That the figures come from."`
+	Gaps       []string       `json:"gaps,omitempty" doc:"What nobody has said yet."`
+}
+
+// PersonView is a category of one person.
+type PersonView struct {
+	Person   string `json:"person"`
+	Category string `json:"category"`
+	Care     string `json:"care" enum:"full,partly,dependent"`
+}
+
+// FindingView is one condition.
+type FindingView struct {
+	Category string `json:"category,omitempty" doc:"None for what every category asks."`
+	Met      bool   `json:"met"`
+	Text     string `json:"text"`
+}
+
+// StandardView is a number that policy decides.
+type StandardView struct {
+	Code   string `json:"code" minLength:"1" maxLength:"64"`
+	Region string `json:"region,omitempty" maxLength:"12" doc:"A 12-digit code; none for everywhere."`
+	Area   string `json:"area" enum:"urban,rural,all"`
+	Value  int64  `json:"value" minimum:"0"`
+	Unit   string `json:"unit,omitempty" maxLength:"32"`
+	From   string `json:"from" format:"date"`
+	Until  string `json:"until,omitempty" doc:"The first day on which it does not hold any more."`
+	Source string `json:"source" minLength:"1" maxLength:"200" doc:"The document that sets it."`
+}
+
+// ShiftView is what a change of standards would do.
+type ShiftView struct {
+	Households  int            `json:"households"`
+	Unjudged    int            `json:"unjudged" doc:"That lack what the rules need."`
+	Moves       map[string]int `json:"moves" doc:"By first category before and after."`
+	GrantBefore int64          `json:"grant_before" doc:"Dibao of a year, in 分."`
+	GrantAfter  int64          `json:"grant_after"`
+}
+
+func (a *API) standards() {
+	huma.Register(a.huma, op(http.MethodGet, "/households/{id}/suggestion", "suggest", "standards", "Suggest a household's categories, with every condition in words"),
+		func(ctx context.Context, in *struct {
+			ID string `path:"id" maxLength:"64"`
+			On string `query:"on" maxLength:"10" doc:"The day whose standards count; today where it is left out."`
+		}) (*body[SuggestionView], error) {
+			s, err := a.Loop.Suggest(ctx, actor(ctx), in.ID, in.On)
+			if err != nil {
+				return nil, wrap(err)
+			}
+			return answer(suggestionView(&s.Suggestion, s.Visit, s.Gaps), nil)
+		})
+	huma.Register(a.huma, op(http.MethodPost, "/standards/simulate", "simulate-standards", "standards", "See what new standards would do to the households before they take effect"),
+		func(ctx context.Context, in *struct {
+			Body struct {
+				On        string         `json:"on,omitempty" maxLength:"10"`
+				Standards []StandardView `json:"standards" minItems:"1" maxItems:"100"`
+			}
+		}) (*body[ShiftView], error) {
+			list := make([]casework.Standard, len(in.Body.Standards))
+			for i, s := range in.Body.Standards {
+				list[i] = casework.Standard(s)
+			}
+			s, err := a.Loop.SimulateStandards(ctx, actor(ctx), in.Body.On, list)
+			if err != nil {
+				return nil, wrap(err)
+			}
+			return answer(ShiftView(*s), nil)
+		})
+}
+
+func suggestionView(s *casework.Suggestion, visit string, gaps []string) SuggestionView {
+	v := SuggestionView{Rules: s.Rules, On: s.On, Categories: append([]string{}, s.Categories...), Single: s.Single, Income: s.Income, Members: s.Members,
+		GrantYear: s.GrantYear, GrantMonth: s.GrantMonth, ValidUntil: s.ValidUntil, Push: s.Push, Conference: s.Conference,
+		Findings: []FindingView{}, Standards: []StandardView{}, Visit: visit, Gaps: gaps}
+	for _, p := range s.Persons {
+		v.Persons = append(v.Persons, PersonView{p.Member, p.Category, p.Care})
+	}
+	for _, f := range s.Findings {
+		v.Findings = append(v.Findings, FindingView(f))
+	}
+	for _, x := range s.Standards {
+		v.Standards = append(v.Standards, StandardView(x))
+	}
+	return v
+}
