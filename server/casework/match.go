@@ -83,7 +83,9 @@ func NewMatching(d *Data, region, on string, standards Standards) (*Matching, er
 		}
 	}
 	for _, persons := range m.pool { // the order in which people came must not matter
-		slices.SortFunc(persons, func(a, b *PoolPerson) int { return cmp.Or(cmp.Compare(a.Household, b.Household), cmp.Compare(a.ID, b.ID)) })
+		slices.SortFunc(persons, func(a, b *PoolPerson) int {
+			return cmp.Or(cmp.Compare(a.Household, b.Household), cmp.Compare(a.ID, b.ID))
+		})
 	}
 	for code, rows := range d.Rows {
 		if _, ok := DatasetOf(code); !ok {

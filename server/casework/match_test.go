@@ -32,4 +32,3 @@ func ExampleMatchTable() {
 	// 20 fishers      has fishers; has unemployed; lacks pensions -> risk_rising RSJ, NYJ
 	// 21 pool         due_soon match_due_soon -> (task) TOWN
 }
-
