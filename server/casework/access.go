@@ -61,12 +61,15 @@ const (
 	VerbReadLost        Verb = "read_lost"
 	VerbMoveHousehold   Verb = "move_household"
 	VerbSimulate        Verb = "simulate"
+	VerbLoadDataset     Verb = "load_dataset"
+	VerbMatch           Verb = "match"
 )
 
 // Scope says how far a permission reaches.
 type Scope string
 
-// The scopes. Region: what the actor's region contains. Dept: what was sent to the actor's department.
+// The scopes. Region: what the actor's region contains. Dept: what was sent to the actor's department, and the
+// datasets that it shares.
 const (
 	ScopeRegion Scope = "region"
 	ScopeDept   Scope = "dept"
@@ -98,8 +101,8 @@ func permissions() (list []Permission) {
 	allow(RoleTownLeader, ScopeRegion, VerbList, VerbReadCase, VerbAssign, VerbListUsers, VerbGrant, VerbTransfer, VerbMarkDuplicate, VerbMoveHousehold, VerbReadLost)
 	allow(RoleBureauOfficer, ScopeRegion, VerbList, VerbReadCase, VerbReadSealed, VerbDispatch, VerbAssign, VerbVerify, VerbRefer,
 		VerbCloseReferral, VerbFeedBack, VerbImportLeads, VerbRegister, VerbListUsers, VerbGrant, VerbMarkDuplicate,
-		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbSimulate)
-	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral)
+		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbSimulate, VerbLoadDataset, VerbMatch)
+	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral, VerbLoadDataset)
 	allow(RoleAuditor, ScopeRegion, VerbReadAudit)
 	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReference)
 	allow(RoleSystem, ScopeAll, VerbRegister, VerbReference, VerbManageUsers, VerbGrant, VerbImportLeads, VerbDispatch)
@@ -130,7 +133,7 @@ func (a Actor) reaches(s Scope, on Subject) bool {
 	case ScopeRegion:
 		return Covers(a.Region, on.Region)
 	case ScopeDept:
-		return a.Dept != "" && on.Kind == "referral" && on.Dept == a.Dept
+		return a.Dept != "" && (on.Kind == "referral" || on.Kind == "dataset") && on.Dept == a.Dept
 	}
 	return false
 }

@@ -54,6 +54,9 @@ type Evidence struct {
 	Line    int
 }
 
+// String writes the dataset's code and the line.
+func (e Evidence) String() string { return fmt.Sprintf("%s:%d", e.Dataset, e.Line) }
+
 // Data is what has been loaded, newest snapshot of each dataset, and who is on record.
 type Data struct {
 	Pool []PoolPerson
@@ -115,6 +118,9 @@ func (m *Matching) Of(keys []string) []Match {
 func (m *Matching) run(only map[string]bool) (list []Match) {
 	for i := range MatchRules {
 		r := &MatchRules[i]
+		if m.lacking(r) != "" {
+			continue
+		}
 		for _, key := range m.over(r.Over, only) {
 			c := &candidate{m: m, key: key, persons: m.pool[key]}
 			if c.meets(r.When) {
@@ -123,6 +129,30 @@ func (m *Matching) run(only map[string]bool) (list []Match) {
 		}
 	}
 	return list
+}
+
+// Skipped lists the rules that cannot be judged, with the dataset that nobody has loaded: what is missing from a list
+// says nothing as long as there is no list.
+func (m *Matching) Skipped() map[int]string {
+	skipped := map[int]string{}
+	for i := range MatchRules {
+		if d := m.lacking(&MatchRules[i]); d != "" {
+			skipped[MatchRules[i].No] = d
+		}
+	}
+	return skipped
+}
+
+// absence are the conditions that hold where a list does not name somebody.
+var absence = []string{"lacks", "lacks_recent", "lacks_months", "not_insured", "underserved"}
+
+func (m *Matching) lacking(r *MatchRule) string {
+	for _, c := range r.When {
+		if _, loaded := m.rows[c.Data]; !loaded && slices.Contains(absence, c.Is) {
+			return c.Data
+		}
+	}
+	return ""
 }
 
 // over lists the keys that a rule goes through, in order.

@@ -194,7 +194,7 @@ func twice(c *candidate, _ *Cond) bool {
 			return true
 		}
 		for _, s := range p.Categories {
-			if slices.Contains(exclusive, s) {
+			if slices.Contains(exclusive, s) && !(p.Single && s == "MARGINAL") {
 				seen[s] = true
 			}
 		}

@@ -74,6 +74,7 @@ func Mount(app *fiber.App, o Options) *API {
 	a.settlements()
 	a.households()
 	a.standards()
+	a.matching()
 	a.lost()
 	a.dispositions()
 	a.referrals()

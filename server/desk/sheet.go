@@ -36,7 +36,7 @@ func bad(message string) error { return casework.NewError(casework.CodeInvalidVa
 // it. The first row names the columns. Empty rows are passed over; rows keep the number that the sender's program
 // shows.
 func ReadSheet(b []byte) ([]loop.LeadRow, error) {
-	table, err := readTable(b)
+	table, err := readTable(b, loop.MaxImportRows)
 	if err != nil {
 		return nil, err
 	}
@@ -71,9 +71,10 @@ func ReadSheet(b []byte) ([]loop.LeadRow, error) {
 	return rows, nil
 }
 
-func readTable(b []byte) ([][]string, error) {
+// readTable reads the cells of a table of at most so many rows behind its head.
+func readTable(b []byte, limit int) ([][]string, error) {
 	if bytes.HasPrefix(b, []byte("PK\x03\x04")) {
-		return readXLSX(b)
+		return readXLSX(b, limit)
 	}
 	if !utf8.Valid(b) {
 		decoded, err := simplifiedchinese.GB18030.NewDecoder().Bytes(b)
@@ -93,14 +94,14 @@ func readTable(b []byte) ([][]string, error) {
 		if err != nil {
 			return nil, bad("CSV格式不正确,请检查引号和换行,或改用XLSX。")
 		}
-		if len(table) > loop.MaxImportRows {
+		if len(table) > limit {
 			return nil, bad("行数过多,请分批导入。")
 		}
 		table = append(table, rec)
 	}
 }
 
-func readXLSX(b []byte) ([][]string, error) {
+func readXLSX(b []byte, limit int) ([][]string, error) {
 	f, err := excelize.OpenReader(bytes.NewReader(b), excelize.Options{UnzipSizeLimit: 256 << 20, UnzipXMLSizeLimit: 64 << 20})
 	if err != nil {
 		return nil, bad("XLSX文件无法打开,请检查文件是否损坏或加密。")
@@ -117,7 +118,7 @@ func readXLSX(b []byte) ([][]string, error) {
 		if err != nil {
 			return nil, bad("XLSX文件读取失败,请另存后重试。")
 		}
-		if len(table) > loop.MaxImportRows {
+		if len(table) > limit {
 			return nil, bad("行数过多,请分批导入。")
 		}
 		table = append(table, cells)

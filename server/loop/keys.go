@@ -33,6 +33,9 @@ func (s Secrets) BucketKey(bucket string) syncproto.Key {
 // BlobKey is the key under which blobs are encrypted at rest.
 func (s Secrets) BlobKey() syncproto.Key { return s.derive("aidloop/blob/1") }
 
+// DatasetKey is the key under which it is sealed whom the rows of datasets are about.
+func (s Secrets) DatasetKey() syncproto.Key { return s.derive("aidloop/dataset/1") }
+
 // TokenSeed is the seed of the Ed25519 key that signs access tokens.
 func (s Secrets) TokenSeed() syncproto.Key { return s.derive("aidloop/token/1") }
 

@@ -87,6 +87,7 @@ type ReadTx interface {
 	Session(id string) (*Session, error)
 	// Setting returns a stored setting, or "" where there is none.
 	Setting(name string) (string, error)
+	ReadDatasets
 }
 
 // Tx is a write transaction. It sees its own writes.
@@ -126,6 +127,7 @@ type Tx interface {
 	PutEnrolCode(*EnrolCode) error
 	PutSession(*Session) error
 	PutSetting(name, value string) error
+	WriteDatasets
 }
 
 // Stored is a record as it lies in the store: the canonical bytes that devices hash, and columns to find it by.

@@ -31,6 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) loop.Store) {
 		"reissued groups":                 reissued,
 		"accounts, sessions and codes":    accounts,
 		"indexes of numbers and photos":   indexes,
+		"datasets and what they led to":   datasets,
 		"ledger and audit in order":       ledger,
 		"missing things":                  missing,
 		"a context that has ended":        ended,

@@ -1,0 +1,206 @@
+package desk
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"aidloop/server/casework"
+	"aidloop/server/loop"
+)
+
+// DatasetView is a list that a department shares for matching.
+type DatasetView struct {
+	Code    string       `json:"code"`
+	Label   string       `json:"label"`
+	Dept    string       `json:"dept"`
+	Columns []ColumnView `json:"columns" doc:"Behind 身份证号; 姓名, 镇街 and 村社区 may stand beside them."`
+	Loaded  string       `json:"loaded,omitempty" doc:"When the newest list was loaded."`
+	Rows    int          `json:"rows,omitempty"`
+}
+
+// ColumnView is one column.
+type ColumnView struct {
+	Name     string `json:"name"`
+	Heading  string `json:"heading"`
+	Type     string `json:"type" enum:"text,int,date,month,flag"`
+	Optional bool   `json:"optional,omitempty"`
+}
+
+// LoadView says what became of a list.
+type LoadView struct {
+	Dataset   string           `json:"dataset"`
+	Rows      int              `json:"rows"`
+	Refused   int              `json:"refused"`
+	Unchanged bool             `json:"unchanged,omitempty" doc:"The same list was loaded last."`
+	Refusals  []loop.RowReport `json:"refusals,omitempty" doc:"At most 1,000 of them."`
+}
+
+// MatchView says what a run of the rules found.
+type MatchView struct {
+	On       string             `json:"on"`
+	Found    int                `json:"found"`
+	Leads    int                `json:"leads" doc:"New ones."`
+	Open     int                `json:"open" doc:"Of which a lead is under way."`
+	Quiet    int                `json:"quiet" doc:"That people have looked at, with nothing new since."`
+	Refused  []RefusedMatchView `json:"refused,omitempty" doc:"Of which no lead could be made."`
+	Datasets map[string]int     `json:"datasets" doc:"Rows that were read."`
+	Skipped  map[string]string  `json:"skipped,omitempty" doc:"Rules that could not be judged, with the dataset that nobody has loaded."`
+}
+
+// RefusedMatchView is a finding that no lead could be made of.
+type RefusedMatchView struct {
+	Rule    int      `json:"rule"`
+	Rows    []string `json:"rows" doc:"Dataset and line."`
+	Message string   `json:"message"`
+}
+
+func (a *API) matching() {
+	huma.Register(a.huma, op(http.MethodGet, "/datasets", "list-datasets", "matching", "List the datasets that you may load, with their columns"),
+		func(ctx context.Context, _ *empty) (*body[[]DatasetView], error) {
+			list, err := a.Loop.Datasets(ctx, actor(ctx))
+			out := make([]DatasetView, len(list))
+			for i, d := range list {
+				out[i] = datasetView(d)
+			}
+			return answer(out, err)
+		})
+	load := op(http.MethodPost, "/datasets/{code}", "load-dataset", "matching", "Load a department's list as CSV or XLSX; identity numbers are not kept")
+	load.MaxBodyBytes = maxDataset
+	load.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+		"text/csv": {}, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": {}}}
+	huma.Register(a.huma, load, func(ctx context.Context, in *struct {
+		Code    string `path:"code" maxLength:"32"`
+		RawBody []byte
+	}) (*body[LoadView], error) {
+		lines, err := ReadDataset(in.Code, in.RawBody)
+		if err != nil {
+			return nil, wrap(err)
+		}
+		rep, err := a.Loop.LoadDataset(ctx, actor(ctx), in.Code, lines)
+		if err != nil {
+			return nil, wrap(err)
+		}
+		return answer(LoadView(*rep), nil)
+	})
+	huma.Register(a.huma, op(http.MethodPost, "/matching", "match", "matching", "Run the matching rules and make leads of what is new"),
+		func(ctx context.Context, in *struct {
+			On string `query:"on" maxLength:"10" doc:"The day, 2026-07-01; today where it is left out."`
+		}) (*body[MatchView], error) {
+			rep, err := a.Loop.Match(ctx, actor(ctx), in.On)
+			if err != nil {
+				return nil, wrap(err)
+			}
+			return answer(matchView(rep), nil)
+		})
+}
+
+func datasetView(d loop.DatasetStatus) DatasetView {
+	v := DatasetView{Code: d.Code, Label: d.Label, Dept: d.Dept, Columns: []ColumnView{}}
+	for _, c := range d.Columns {
+		v.Columns = append(v.Columns, ColumnView{c.Name, c.Label, c.Type, c.Optional})
+	}
+	if d.Last != nil {
+		v.Loaded, v.Rows = millis(d.Last.At), d.Last.Rows
+	}
+	return v
+}
+
+func matchView(r *loop.MatchReport) MatchView {
+	v := MatchView{On: r.On, Found: r.Found, Leads: r.Leads, Open: r.Open, Quiet: r.Quiet, Datasets: r.Datasets}
+	for rule, dataset := range r.Skipped {
+		if v.Skipped == nil {
+			v.Skipped = map[string]string{}
+		}
+		v.Skipped[strconv.Itoa(rule)] = dataset
+	}
+	for _, x := range r.Refused {
+		v.Refused = append(v.Refused, RefusedMatchView{x.Rule, rowNames(x.Rows), x.Message})
+	}
+	return v
+}
+
+func rowNames(rows []casework.Evidence) []string {
+	out := make([]string, len(rows))
+	for i, e := range rows {
+		out[i] = e.String()
+	}
+	return out
+}
+
+// maxDataset bounds an uploaded list, in bytes.
+const maxDataset = 64 << 20
+
+// people are the headings that say who a row is about.
+var people = map[string]string{"身份证号": "id", "身份证号码": "id", "证件号码": "id", "姓名": "name", "镇街": "town", "镇(街道)": "town", "乡镇": "town", "村社区": "village", "村(社区)": "village", "村": "village"}
+
+// ReadDataset reads a department's list: XLSX or CSV as ReadSheet does. The first row names the columns by their
+// headings or codes, in any order.
+func ReadDataset(code string, b []byte) ([]loop.DatasetLine, error) {
+	d, ok := casework.DatasetOf(code)
+	if !ok {
+		return nil, bad("没有这个数据集,请从列表中选择。")
+	}
+	table, err := readTable(b, loop.MaxDatasetRows)
+	if err != nil {
+		return nil, err
+	}
+	if len(table) == 0 {
+		return nil, bad("表格是空的,第一行应为列名。")
+	}
+	who, cells := map[string]int{}, make([]int, len(d.Columns))
+	for i := range cells {
+		cells[i] = -1
+	}
+	for i, head := range table[0] {
+		head = strings.TrimSpace(strings.TrimPrefix(head, "\ufeff"))
+		if f, ok := people[head]; ok {
+			who[f] = i
+		}
+		if k := slices.IndexFunc(d.Columns, func(c casework.Column) bool { return c.Label == head || c.Name == head }); k >= 0 {
+			cells[k] = i
+		}
+	}
+	if _, ok := who["id"]; !ok {
+		return nil, bad("缺少“身份证号”列。")
+	}
+	for i, c := range d.Columns {
+		if cells[i] < 0 && !c.Optional {
+			return nil, bad("缺少“" + c.Label + "”列。")
+		}
+	}
+	lines := make([]loop.DatasetLine, 0, len(table)-1)
+	for n, row := range table[1:] {
+		cell := func(i int) string {
+			if i < 0 || i >= len(row) {
+				return ""
+			}
+			return strings.TrimSpace(row[i])
+		}
+		if !slices.ContainsFunc(row, func(c string) bool { return strings.TrimSpace(c) != "" }) {
+			continue
+		}
+		line := loop.DatasetLine{Row: n + 2, IDNumber: cell(who["id"]), Name: cellOf(who, "name", cell), Town: cellOf(who, "town", cell), Village: cellOf(who, "village", cell)}
+		for i, at := range cells {
+			v := cell(at)
+			if d.Columns[i].Type == "date" {
+				v = dateOf(v)
+			}
+			line.Cells = append(line.Cells, v)
+		}
+		lines = append(lines, line)
+	}
+	return lines, nil
+}
+
+// cellOf is a cell that says who a row is about, "" where the list has no such column.
+func cellOf(who map[string]int, field string, cell func(int) string) string {
+	if i, ok := who[field]; ok {
+		return cell(i)
+	}
+	return ""
+}

@@ -1,0 +1,347 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"aidloop/server/casework"
+	"aidloop/syncproto"
+)
+
+// MatchReport says what a run of the matching rules found.
+type MatchReport struct {
+	On       string
+	Found    int
+	Leads    int // new ones
+	Open     int // of which a lead is under way
+	Quiet    int // that people have looked at, and nothing has changed since
+	Refused  []RefusedMatch
+	Datasets map[string]int // rows that were read, by dataset
+	Skipped  map[int]string // rules that could not be judged, with the dataset that nobody has loaded
+}
+
+// RefusedMatch is a finding that no lead could be made of, mostly since nobody said where the person lives.
+type RefusedMatch struct {
+	Rule    int
+	Rows    []casework.Evidence
+	Message string
+}
+
+// Match runs the matching rules over the newest load of every dataset and everybody on record, on a day ("2006-01-02"; ""
+// for today), and makes a lead of every finding that is new. A second run over the same data makes none.
+func (l *Loop) Match(ctx context.Context, by casework.Actor, on string) (*MatchReport, error) {
+	if err := by.May(casework.VerbMatch, casework.Subject{Kind: "dataset", Region: by.Region}); err != nil {
+		return nil, err
+	}
+	m := &matchRun{l: l, by: by, rep: &MatchReport{On: l.dayOr(on), Datasets: map[string]int{}}, homes: map[string]*Stored{}, subjects: map[casework.Evidence]syncproto.Raw{}, keys: map[casework.Evidence]string{}}
+	var found []casework.Match
+	err := l.store.Read(ctx, func(tx ReadTx) error {
+		standards, err := readStandards(tx)
+		if err != nil {
+			return err
+		}
+		data, err := m.data(tx)
+		if err != nil {
+			return err
+		}
+		if m.matching, err = casework.NewMatching(data, by.Region, m.rep.On, standards); err != nil {
+			return err
+		}
+		found, m.rep.Skipped = m.matching.All(), m.matching.Skipped()
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	m.rep.Found = len(found)
+	if m.places, err = l.places(ctx); err != nil {
+		return nil, err
+	}
+	for start := 0; start < len(found); start += importChunk {
+		if err := m.leads(ctx, found[start:min(start+importChunk, len(found))]); err != nil {
+			return m.rep, err
+		}
+	}
+	return m.rep, nil
+}
+
+// matchRun is one run.
+type matchRun struct {
+	l        *Loop
+	by       casework.Actor
+	matching *casework.Matching
+	places   *places
+	rep      *MatchReport
+	homes    map[string]*Stored // households by id
+	subjects map[casework.Evidence]syncproto.Raw
+	keys     map[casework.Evidence]string
+}
+
+// data gathers who is on record in the caller's region and what departments have loaded.
+func (m *matchRun) data(tx ReadTx) (*casework.Data, error) {
+	d := &casework.Data{Rows: map[string][]casework.Row{}}
+	var err error
+	if d.Pool, err = m.pool(tx); err != nil {
+		return nil, err
+	}
+	for _, set := range casework.Datasets {
+		last, err := tx.LastLoad(set.Code)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		rows := make([]casework.Row, 0, last.Rows)
+		err = tx.LoadRows(last.N, func(r LoadRow) error {
+			rows = append(rows, casework.Row{Line: r.Line, Key: r.Key, Values: r.Cells})
+			if r.Subject != nil {
+				at := casework.Evidence{Dataset: set.Code, Line: r.Line}
+				m.subjects[at], m.keys[at] = slices.Clone(r.Subject), r.Key
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		d.Rows[set.Code] = rows
+		m.rep.Datasets[set.Code] = len(rows)
+	}
+	return d, nil
+}
+
+// pool reads everybody on record.
+func (m *matchRun) pool(tx ReadTx) (pool []casework.PoolPerson, err error) {
+	keys := map[string]string{}
+	if err := tx.EachBlind("person", "id_no", func(index, id string) error { keys[id] = index; return nil }); err != nil {
+		return nil, err
+	}
+	if err := m.each(tx, "household", func(s *Stored, _ *syncproto.Record) error {
+		m.homes[s.Ref.ID] = s
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	households := map[string]*syncproto.Record{}
+	members := map[string]int{}
+	err = m.each(tx, "person", func(s *Stored, rec *syncproto.Record) error {
+		home := m.homes[s.Root.ID]
+		if home == nil || s.Root.Kind != "household" {
+			return nil
+		}
+		h := households[home.Ref.ID]
+		if h == nil {
+			if h, err = parseStored(home); err != nil {
+				return err
+			}
+			households[home.Ref.ID] = h
+		}
+		members[home.Ref.ID]++
+		pool = append(pool, poolPerson(rec, h, villageOf(home.Bucket), keys[rec.ID]))
+		return nil
+	})
+	for i := range pool {
+		pool[i].Members = members[pool[i].Household]
+		pool[i].Alone = pool[i].Members == 1
+	}
+	return pool, err
+}
+
+// each hands over the living records of a kind in the caller's region, aliases left out.
+func (m *matchRun) each(tx ReadTx, kind string, fn func(*Stored, *syncproto.Record) error) error {
+	for q := (Query{Kind: kind, Region: casework.RegionPrefix(m.by.Region), Limit: 500}); ; {
+		page, err := tx.Find(q)
+		if err != nil {
+			return err
+		}
+		for _, s := range page.Items {
+			rec, err := parseStored(s)
+			if err != nil {
+				return err
+			}
+			if rec.Body.Has(mergedInto) {
+				continue
+			}
+			if err := fn(s, rec); err != nil {
+				return err
+			}
+		}
+		if q.After = page.Next; q.After == "" {
+			return nil
+		}
+	}
+}
+
+// poolPerson is a person's record as matching sees it. Nothing sealed is looked at.
+func poolPerson(p, h *syncproto.Record, village, key string) casework.PoolPerson {
+	own, whole := categories(p), categories(h)
+	x := casework.PoolPerson{ID: p.ID, Key: key, Household: h.ID, Region: village, Urban: string(h.Body.Get("urban")) == "true",
+		Birth: p.Body.Str("birth"), Ill: p.Body.Str("health") == "serious"}
+	x.Single = slices.Contains(own, "DIBAO") && slices.Contains(whole, "MARGINAL") && !slices.Contains(whole, "DIBAO")
+	for _, c := range append(own, whole...) {
+		if !slices.Contains(x.Categories, c) {
+			x.Categories = append(x.Categories, c)
+		}
+	}
+	slices.Sort(x.Categories)
+	if slices.Contains(whole, "DIBAO") {
+		x.WholeSince = time.UnixMilli(h.Of("categories").Time).In(beijing).Format(time.DateOnly)
+	}
+	return x
+}
+
+func categories(rec *syncproto.Record) []string {
+	v, err := rec.Body.Get("categories").Decode()
+	if err != nil {
+		return nil
+	}
+	return texts(v)
+}
+
+// leads makes leads of findings in one transaction.
+func (m *matchRun) leads(ctx context.Context, found []casework.Match) error {
+	var rep MatchReport
+	err := m.l.run(ctx, func(w *work) error {
+		rep = MatchReport{}
+		for i := range found {
+			if err := m.lead(w, &found[i], &rep); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		m.rep.Leads, m.rep.Open, m.rep.Quiet = m.rep.Leads+rep.Leads, m.rep.Open+rep.Open, m.rep.Quiet+rep.Quiet
+		m.rep.Refused = append(m.rep.Refused, rep.Refused...)
+	}
+	return err
+}
+
+func (m *matchRun) lead(w *work, f *casework.Match, rep *MatchReport) error {
+	id := syncproto.DerivedID("match", fmt.Sprintf("%s|%d|%s", f.Key, f.Rule, f.Lead))
+	last, err := w.tx.FoundMatch(id)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	if err == nil {
+		open, quiet, err := m.known(w, f, last)
+		if err != nil {
+			return err
+		}
+		if open {
+			rep.Open++
+			return nil
+		}
+		if quiet {
+			rep.Quiet++
+			return nil
+		}
+	}
+	row, err := m.row(w, f)
+	if err != nil {
+		return err
+	}
+	row.SourceRef = id + "|" + m.rep.On
+	r, err := w.importLead(w.newGroup(), m.by, "matching", row, m.places)
+	if err != nil {
+		return err
+	}
+	if r.Status == "refused" {
+		rep.Refused = append(rep.Refused, RefusedMatch{f.Rule, f.Rows, r.Message})
+		return nil
+	}
+	rep.Leads++
+	return w.tx.PutFoundMatch(FoundMatch{ID: id, Print: f.Print, Lead: r.Lead, At: w.now})
+}
+
+// known says what became of the last finding of the same person and rule: its lead is under way, or people are done with
+// it and nothing is new.
+func (m *matchRun) known(w *work, f *casework.Match, last *FoundMatch) (open, quiet bool, err error) {
+	s, err := w.stored(syncproto.Ref{Kind: "lead", ID: last.Lead})
+	if err != nil || s == nil || s.Deleted {
+		return false, false, err
+	}
+	if !slices.Contains([]string{"closed", "duplicate", "feedback_sent"}, s.Index.State) {
+		return true, false, nil
+	}
+	env, err := syncproto.ParseEnvelope(s.Env)
+	if err != nil {
+		return false, false, err
+	}
+	done := time.UnixMilli(env.Of("state").Time).In(beijing).Format(time.DateOnly)
+	return false, m.matching.Quiet(f, casework.Verified{On: done, Print: last.Print}), nil
+}
+
+// row is a finding as a lead: the person as he is on record, or as the department named him.
+func (m *matchRun) row(w *work, f *casework.Match) (LeadRow, error) {
+	reason := fmt.Sprintf("数据比对规则%d:%s", f.Rule, f.Label)
+	if len(f.To) > 0 {
+		reason += ";承办:" + strings.Join(labels("department", f.To), "、")
+	}
+	for i, e := range f.Rows {
+		if d, ok := casework.DatasetOf(e.Dataset); ok && i < 20 {
+			reason += fmt.Sprintf(";%s第%d行", d.Label, e.Line)
+		}
+	}
+	row := LeadRow{Type: f.Lead, Reason: reason, IssuedOn: m.rep.On}
+	if f.Lead == "" {
+		row.Type = "risk_rising"
+	}
+	if home := m.homes[f.Household]; home != nil {
+		ring, err := w.ring(home.Root, home.Bucket)
+		if err != nil {
+			return row, err
+		}
+		p, err := w.stored(syncproto.Ref{Kind: "person", ID: f.Person})
+		if err != nil || p == nil {
+			return row, err
+		}
+		body, err := syncproto.ParseObject(p.Body)
+		if err != nil {
+			return row, err
+		}
+		fields := opened(ring, p.Ref, body)
+		row.SubjectName, _ = fields["name"].(string)
+		row.IDNumber, _ = fields["id_no"].(string)
+		row.Village = villageOf(home.Bucket)
+		row.Town = row.Village[:min(len(row.Village), 9)] + "000"
+		return row, nil
+	}
+	return row, m.named(f, &row)
+}
+
+// named fills in who a row is about from what the department said of him.
+func (m *matchRun) named(f *casework.Match, row *LeadRow) error {
+	for _, e := range f.Rows {
+		raw := m.subjects[e]
+		if raw == nil {
+			continue
+		}
+		ring := &syncproto.Keyring{}
+		ring.Add(m.l.secrets.DatasetKey())
+		open, err := ring.Open(subjectRef(e.Dataset), m.keys[e], raw)
+		if err != nil {
+			return err
+		}
+		who, err := syncproto.ParseObject(open)
+		if err != nil {
+			return err
+		}
+		row.SubjectName, row.IDNumber, row.Town, row.Village = who.Str("name"), who.Str("id_no"), who.Str("town"), who.Str("village")
+		return nil
+	}
+	return nil
+}
+
+// labels are the Chinese labels of codes.
+func labels(enum string, codes []string) []string {
+	out := make([]string, len(codes))
+	for i, c := range codes {
+		out[i] = casework.Label(enum, c)
+	}
+	return out
+}
