@@ -67,7 +67,30 @@ func (a *API) leads() {
 		}) (*empty, error) {
 			return done(a.Loop.MarkDuplicate(ctx, actor(ctx), in.ID, in.Body.Of))
 		})
+	huma.Register(a.huma, op(http.MethodGet, "/deadlines", "list-deadlines", "leads", "List the leads whose 40 working days are nearly or quite over, the most urgent first"),
+		func(ctx context.Context, _ *empty) (*body[[]DueView], error) {
+			list, err := a.Loop.DueLeads(ctx, actor(ctx))
+			out := make([]DueView, len(list))
+			for i, x := range list {
+				out[i] = DueView{x.Ref.ID, x.Region, x.Town, x.Assignee, x.State, casework.Label("state", x.State), x.DueOn, x.Left, x.Overdue, x.Provisional}
+			}
+			return answer(out, err)
+		})
 	a.calendars()
+}
+
+// DueView is a lead whose deadline is near or over.
+type DueView struct {
+	Lead        string `json:"lead"`
+	Region      string `json:"region"`
+	Town        string `json:"town"`
+	Assignee    string `json:"assignee,omitempty"`
+	State       string `json:"state"`
+	StateName   string `json:"state_name"`
+	DueOn       string `json:"due_on"`
+	Left        int    `json:"left" doc:"Working days; negative once the deadline is over."`
+	Overdue     bool   `json:"overdue,omitempty"`
+	Provisional bool   `json:"provisional,omitempty" doc:"The year has no published calendar yet."`
 }
 
 // Recounted says how many leads got another deadline.

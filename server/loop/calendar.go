@@ -16,10 +16,14 @@ var openLeads = []string{"dispatched", "assigned", "visiting", "visited", "town_
 // calendars reads the published calendars of the ref bucket over those that the program was built with, for every year
 // that a deadline from now on can reach.
 func (w *work) calendars() (casework.Calendars, error) {
+	return calendarsOf(w.stored, time.UnixMilli(w.now))
+}
+
+func calendarsOf(stored func(syncproto.Ref) (*Stored, error), now time.Time) (casework.Calendars, error) {
 	cals := casework.Published()
-	year := time.UnixMilli(w.now).In(beijing).Year()
+	year := now.In(beijing).Year()
 	for y := year - 1; y <= year+2; y++ {
-		s, err := w.stored(syncproto.Ref{Kind: "calendar", ID: strconv.Itoa(y)})
+		s, err := stored(syncproto.Ref{Kind: "calendar", ID: strconv.Itoa(y)})
 		if err != nil {
 			return nil, err
 		}

@@ -47,7 +47,11 @@ func (g *group) notify(user, kind, title, text string, about syncproto.Ref) erro
 	if user == "" {
 		return nil
 	}
-	ref := syncproto.Ref{Kind: "notice", ID: g.w.l.newID()}
+	return g.notice(syncproto.Ref{Kind: "notice", ID: g.w.l.newID()}, user, kind, title, text, about)
+}
+
+// notice writes a notice under an id.
+func (g *group) notice(ref syncproto.Ref, user, kind, title, text string, about syncproto.Ref) error {
 	_, err := g.serverPut(ref, userRoot(user), syncproto.BucketUser+user, syncproto.Fields(map[string]any{
 		"kind": kind, "title": title, "text": optional(text), "ref_kind": about.Kind, "ref_id": about.ID, "created_at": g.w.clockTime()}))
 	return err

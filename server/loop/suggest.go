@@ -99,7 +99,7 @@ func (l *Loop) situation(tx ReadTx, household *Stored, on string) (s casework.Si
 	var form *casework.Form
 	var answers map[string]any
 	if newest != nil {
-		form, err = formOf(func(ref syncproto.Ref) (*Stored, error) { return found(tx.Record(ref)) }, newest.Body)
+		form, err = formOf(storedIn(tx), newest.Body)
 		if err != nil && casework.CodeOf(err) != "form_unknown" {
 			return s, "", nil, err
 		}
@@ -116,12 +116,15 @@ func (l *Loop) situation(tx ReadTx, household *Stored, on string) (s casework.Si
 	return s, visit, append(gaps, more...), nil
 }
 
-// found is a record, or nil where there is none.
-func found(s *Stored, err error) (*Stored, error) {
-	if errors.Is(err, ErrNotFound) {
-		return nil, nil
+// storedIn reads records of one snapshot, nil where there is none.
+func storedIn(tx ReadTx) func(syncproto.Ref) (*Stored, error) {
+	return func(ref syncproto.Ref) (*Stored, error) {
+		s, err := tx.Record(ref)
+		if errors.Is(err, ErrNotFound) {
+			return nil, nil
+		}
+		return s, err
 	}
-	return s, err
 }
 
 // villageOf is the village of a grid's bucket, or "".

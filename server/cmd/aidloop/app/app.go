@@ -212,7 +212,8 @@ func (a *App) Close() error {
 	return errors.Join(err, a.Store.Close())
 }
 
-// keepHouse does what has to be done from time to time, until ctx ends: open groups are looked at again, and photos
+// keepHouse does what has to be done from time to time, until ctx ends: open groups are looked at again, workers are reminded of
+// deadlines, and photos
 // that nothing refers to are swept.
 func (a *App) keepHouse(ctx context.Context) {
 	tick := time.NewTicker(10 * time.Minute)
@@ -227,6 +228,11 @@ func (a *App) keepHouse(ctx context.Context) {
 			a.cfg.Log.Error("settle open groups", "err", err)
 		} else if n > 0 {
 			a.cfg.Log.Info("settled open groups", "n", n)
+		}
+		if n, err := a.Loop.Remind(ctx); err != nil {
+			a.cfg.Log.Error("remind of deadlines", "err", err)
+		} else if n > 0 {
+			a.cfg.Log.Info("reminded of deadlines", "n", n)
 		}
 		a.sweep(ctx)
 	}
