@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 BIN     := .cache/bin/aidloop
 DATA    ?= .cache/demo-data
-FUZZTIME ?= 10s
+FUZZTIME ?= 3m
 # Where thousands of short-lived databases lie: in memory, where the machine has such a place.
 FAST    := $(shell test -w /dev/shm && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
 GO      ?= go
@@ -47,10 +47,10 @@ check: test race ## test, and the race detector and static analysis
 bench: build ## print every duration and ratio
 	$(BIN) bench
 
-campaign: build ## the long proofs: a million simulator steps, mutants, 200 kills under load
+campaign: build ## the long proofs: a million simulator steps, mutants, 200 kills of server and phones
 	TMPDIR=$(FAST) $(BIN) sim --seed 1 --steps 1000000
 	@$(MAKE) --no-print-directory mutants
-	AIDLOOP_KILLS=200 $(GO) test -count=1 -timeout 60m -run 'TestKills' -v ./fixtures/crash
+	AIDLOOP_KILLS=100 $(GO) test -count=1 -timeout 60m -run 'TestKills|TestDeviceKills' -v ./fixtures/crash
 
 mutants: setup ## put known bugs back, one at a time: each must be caught
 	TMPDIR=$(FAST) AIDLOOP_STEPS=30000 AIDLOOP_TRIES=0 $(GO) run ./fixtures/mutants
@@ -61,7 +61,7 @@ soak: build ## simulate until told to stop
 fuzz: setup ## fuzz every decoder for FUZZTIME each
 	@for pkg in $$($(GO) list ./...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -parallel 2 $$pkg; done; done
 
 s3-server: setup
 	@storage/blob/s3/build-s3-server.sh

@@ -101,8 +101,15 @@ func readTable(b []byte, limit int) ([][]string, error) {
 	}
 }
 
+// The bounds of an XLSX file. Parts of it that are larger than the first would go through files on disk in the open.
+const (
+	maxUnzipped = 64 << 20 // bytes of all its parts
+	maxColumns  = 128      // of a row that are looked at
+	maxCells    = 2 << 20  // in all: a cell can name the 16,384th column, and empty ones are made up to it
+)
+
 func readXLSX(b []byte, limit int) ([][]string, error) {
-	f, err := excelize.OpenReader(bytes.NewReader(b), excelize.Options{UnzipSizeLimit: 256 << 20, UnzipXMLSizeLimit: 64 << 20})
+	f, err := excelize.OpenReader(bytes.NewReader(b), excelize.Options{UnzipSizeLimit: maxUnzipped, UnzipXMLSizeLimit: maxUnzipped})
 	if err != nil {
 		return nil, bad("XLSX文件无法打开,请检查文件是否损坏或加密。")
 	}
@@ -113,15 +120,19 @@ func readXLSX(b []byte, limit int) ([][]string, error) {
 	}
 	defer rows.Close()
 	var table [][]string
+	made := 0
 	for rows.Next() {
 		cells, err := rows.Columns()
 		if err != nil {
 			return nil, bad("XLSX文件读取失败,请另存后重试。")
 		}
+		if made += len(cells); made > maxCells {
+			return nil, bad("表格过宽或过长,请删除右侧多余的列,或另存为CSV后重试。")
+		}
 		if len(table) > limit {
 			return nil, bad("行数过多,请分批导入。")
 		}
-		table = append(table, cells)
+		table = append(table, slices.Clone(cells[:min(len(cells), maxColumns)]))
 	}
 	return table, nil
 }

@@ -20,6 +20,8 @@ type judging struct {
 	blocked map[string]bool // records that an open group of this device touches
 	held    []Held
 	noBases bool // a base that did not come in time counts as concurrent
+	// enrolments is how many the device's user has; 0 before anybody asked.
+	enrolments int
 	// accepted says that a person lets a late group pass although it conflicts or acts.
 	accepted bool
 	// captured is the corrected time of a group that is judged again: it was fixed at its receipt.
@@ -127,8 +129,10 @@ func (j *judging) decide(g *group, sg syncproto.SignedGroup, p parsedGroup) (syn
 	if p.err != nil {
 		return o, reject(syncproto.CodeBadChange, "")
 	}
-	if p.Origin != nil {
-		if again, err := j.reissued(sg, p); err != nil || again != nil {
+	if origin, ok, err := j.origin(sg, p); err != nil {
+		return o, err
+	} else if ok {
+		if again, err := j.reissued(sg, origin); err != nil || again != nil {
 			return j.repeat(g, cmp.Or(again, &o), err)
 		}
 	}

@@ -10,10 +10,9 @@ import (
 // and sends what it holds again, not knowing how much of it had arrived. What is on record already gets its first
 // outcome again and changes nothing. What is still held under the former identity is decided under the new one, and
 // ends there. Nil stands for a group that is new here.
-func (j *judging) reissued(sg syncproto.SignedGroup, p parsedGroup) (*syncproto.Outcome, error) {
-	o := *p.Origin
+func (j *judging) reissued(sg syncproto.SignedGroup, o syncproto.Origin) (*syncproto.Outcome, error) {
 	former, err := j.w.tx.Device(o.Device)
-	if err == nil && (former.User != j.dev.User || former.ID == j.dev.ID) {
+	if err == nil && former.User != j.dev.User {
 		return nil, reject(syncproto.CodeBadChange, "")
 	}
 	if err != nil && !errors.Is(err, ErrNotFound) { // a database put back from a backup may not know the former identity
@@ -36,6 +35,34 @@ func (j *judging) reissued(sg syncproto.SignedGroup, p parsedGroup) (*syncproto.
 	out := first.outcome
 	out.Dseq, out.Replay = sg.Dseq, true
 	return &out, nil
+}
+
+// origin is where a group was first captured. A group without word of it is its own origin, and is looked up only where
+// it could have come under another name before: when its user has several enrolments, of which this is one whose phone
+// was copied, or whose push was on its way for long while the database was put back under it.
+func (j *judging) origin(sg syncproto.SignedGroup, p parsedGroup) (o syncproto.Origin, look bool, err error) {
+	if p.Origin != nil {
+		if p.Origin.Device == j.dev.ID {
+			return o, false, reject(syncproto.CodeBadChange, "")
+		}
+		return *p.Origin, true, nil
+	}
+	if j.enrolments == 0 {
+		list, err := j.w.tx.Devices(j.dev.User)
+		if err != nil {
+			return o, false, err
+		}
+		j.enrolments = len(list)
+	}
+	if j.enrolments < 2 {
+		return o, false, nil
+	}
+	o = syncproto.Origin{Device: j.dev.ID, Dseq: sg.Dseq, Hash: syncproto.GroupHash(sg.Bytes)}
+	_, _, err = j.w.tx.Reissued(o)
+	if errors.Is(err, ErrNotFound) {
+		return o, false, nil
+	}
+	return o, err == nil, err
 }
 
 // repeat tells the author a first outcome again, under the group's new number.

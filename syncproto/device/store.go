@@ -39,23 +39,56 @@ type Tx interface {
 var ErrReadOnly = errors.New("device: a view cannot write")
 
 // Memory is a Store in memory, for tests, simulations and benchmarks.
-type Memory struct{ data map[string][]byte }
+type Memory struct {
+	data map[string][]byte
+	keys []string // of data, ascending, but for those that came or went since the last scan
+	came []string
+	went bool
+}
 
 // NewMemory makes an empty Memory.
-func NewMemory() *Memory { return &Memory{map[string][]byte{}} }
+func NewMemory() *Memory { return &Memory{data: map[string][]byte{}} }
 
 // Clone is a copy of the store as it stands, such as a phone's backup.
-func (m *Memory) Clone() *Memory { return &Memory{maps.Clone(m.data)} }
+func (m *Memory) Clone() *Memory {
+	return &Memory{maps.Clone(m.data), slices.Clone(m.sorted()), nil, false}
+}
+
+func (m *Memory) set(key string, value []byte) {
+	if _, ok := m.data[key]; !ok {
+		m.came = append(m.came, key)
+	}
+	m.data[key] = value
+}
+
+func (m *Memory) remove(key string) {
+	delete(m.data, key)
+	m.went = true
+}
+
+// sorted brings the list of keys up to date.
+func (m *Memory) sorted() []string {
+	if m.went {
+		gone := func(k string) bool { _, ok := m.data[k]; return !ok }
+		m.keys, m.came, m.went = slices.DeleteFunc(m.keys, gone), slices.DeleteFunc(m.came, gone), false
+	}
+	if len(m.came) > 0 {
+		m.keys = append(m.keys, m.came...)
+		slices.Sort(m.keys)
+		m.keys, m.came = slices.Compact(m.keys), m.came[:0] // what went and came again is listed twice
+	}
+	return m.keys
+}
 
 // Update runs fn on the map and undoes its writes where it fails.
 func (m *Memory) Update(fn func(Tx) error) error {
-	t := &memoryTx{data: m.data, undo: map[string][]byte{}}
+	t := &memoryTx{m: m, undo: map[string][]byte{}}
 	if err := fn(t); err != nil {
 		for k, v := range t.undo {
 			if v == nil {
-				delete(m.data, k)
+				m.remove(k)
 			} else {
-				m.data[k] = v
+				m.set(k, v)
 			}
 		}
 		return err
@@ -64,21 +97,21 @@ func (m *Memory) Update(fn func(Tx) error) error {
 }
 
 // View runs fn on the map.
-func (m *Memory) View(fn func(Tx) error) error { return fn(&memoryTx{data: m.data}) }
+func (m *Memory) View(fn func(Tx) error) error { return fn(&memoryTx{m: m}) }
 
 type memoryTx struct {
-	data map[string][]byte
+	m    *Memory
 	undo map[string][]byte // former values; nil: there was none
 }
 
-func (t *memoryTx) Get(key string) ([]byte, error) { return t.data[key], nil }
+func (t *memoryTx) Get(key string) ([]byte, error) { return t.m.data[key], nil }
 
 func (t *memoryTx) remember(key string) error {
 	if t.undo == nil {
 		return ErrReadOnly
 	}
 	if _, ok := t.undo[key]; !ok {
-		t.undo[key] = t.data[key]
+		t.undo[key] = t.m.data[key]
 	}
 	return nil
 }
@@ -87,7 +120,7 @@ func (t *memoryTx) Put(key string, value []byte) error {
 	if err := t.remember(key); err != nil {
 		return err
 	}
-	t.data[key] = append([]byte{}, value...)
+	t.m.set(key, append([]byte{}, value...))
 	return nil
 }
 
@@ -95,20 +128,16 @@ func (t *memoryTx) Delete(key string) error {
 	if err := t.remember(key); err != nil {
 		return err
 	}
-	delete(t.data, key)
+	t.m.remove(key)
 	return nil
 }
 
 func (t *memoryTx) Scan(prefix string, fn func(string, []byte) (bool, error)) error {
-	var keys []string
-	for k := range t.data {
-		if strings.HasPrefix(k, prefix) {
-			keys = append(keys, k)
-		}
-	}
-	slices.Sort(keys)
-	for _, k := range keys {
-		if more, err := fn(k, t.data[k]); err != nil || !more {
+	keys := t.m.sorted()
+	i, _ := slices.BinarySearch(keys, prefix)
+	for ; i < len(keys) && strings.HasPrefix(keys[i], prefix); i++ {
+		k := keys[i]
+		if more, err := fn(k, t.m.data[k]); err != nil || !more {
 			return err
 		}
 	}

@@ -1,0 +1,55 @@
+package desk
+
+import (
+	"archive/zip"
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// An XLSX row of one cell far to the right costs as much as one that is full up to there: a small file could otherwise
+// ask for gigabytes.
+func TestSheetsAreNarrow(t *testing.T) {
+	rows := func(n int, column string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `<row r="%d"><c r="%s%d" t="inlineStr"><is><t>x</t></is></c></row>`, i+1, column, i+1)
+		}
+		return b.String()
+	}
+	if table, err := readXLSX(workbook(t, rows(200, "XFD")), 1000); err == nil {
+		t.Errorf("%d rows of 16,384 columns are read", len(table))
+	}
+	table, err := readXLSX(workbook(t, rows(20, "ET")), 1000)
+	if err != nil || len(table) != 20 || len(table[0]) != maxColumns || cap(table[0]) > 2*maxColumns {
+		t.Errorf("%d rows, %v", len(table), err)
+	}
+}
+
+// workbook is the smallest XLSX that holds such rows.
+func workbook(t *testing.T, rows string) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	z := zip.NewWriter(&buf)
+	const head = `<?xml version="1.0" encoding="UTF-8"?>`
+	for name, body := range map[string]string{
+		"[Content_Types].xml":        `<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Override PartName="/xl/workbook.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/><Override PartName="/xl/worksheets/sheet1.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"/></Types>`,
+		"_rels/.rels":                `<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="xl/workbook.xml"/></Relationships>`,
+		"xl/workbook.xml":            `<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets><sheet name="s" sheetId="1" r:id="rId1"/></sheets></workbook>`,
+		"xl/_rels/workbook.xml.rels": `<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet" Target="worksheets/sheet1.xml"/></Relationships>`,
+		"xl/worksheets/sheet1.xml":   `<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>` + rows + `</sheetData></worksheet>`,
+	} {
+		w, err := z.Create(name)
+		if err == nil {
+			_, err = w.Write([]byte(head + body))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
