@@ -93,6 +93,7 @@ func New(o Options) *API {
 // Mount adds the routes to app, which was made with AppConfig, and wraps everything that is mounted on it from now on
 // with request ids, problems and the access log.
 func (a *API) Mount(app *fiber.App) {
+	app.Server().KeepHijackedConns = true // live connections, which close themselves
 	app.Use(edge.Around(a.Log, a.Clock, a.NewID))
 	app.Post("/enrol/v1", a.enrol)
 	app.Post("/auth/v1/refresh", a.refresh)

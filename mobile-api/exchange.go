@@ -18,7 +18,8 @@ import (
 // SyncType is the media type of requests and responses of /sync/v1: frames.
 const SyncType = "application/vnd.aidloop.sync"
 
-// worthPacking is the size, in bytes, from which a response is compressed.
+// worthPacking is the size, in bytes, from which a response is compressed. Below it one hello is mostly hashes and ids,
+// and what compression takes off it the header that names the encoding adds again.
 const worthPacking = 512
 
 // exchange answers POST /sync/v1. It is half-duplex: the whole request is read and committed before the response

@@ -3,9 +3,10 @@ package mobileapi
 import (
 	"context"
 	"encoding/json"
-	"io"
+	"fmt"
 	"net"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -37,19 +38,20 @@ func (a *API) live(c *fiber.Ctx) error {
 		return err
 	}
 	a.Hub.follow(l, scope)
-	s := &stream{api: a, listener: l, conn: c.Context().Conn(), reader: *reader, session: claims.Session, expires: claims.Expires,
-		out: []byte("retry: 5000\n: ready\n\n")}
+	s := &stream{api: a, listener: l, conn: c.Context().Conn(), reader: *reader, session: claims.Session, expires: claims.Expires}
 	s.beat, s.stopBeat = a.Beat()
 	c.Set(fiber.HeaderContentType, "text/event-stream; charset=utf-8")
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	c.Set("X-Accel-Buffering", "no") // proxies that collect answers before they pass them on
 	c.Context().SetConnectionClose()
-	c.Context().SetBodyStream(s, -1)
+	c.Response().Header.SetContentLength(-1) // chunked
+	s.takeOver(c, append(c.Response().Header.Header(), chunk("retry: 5000\n: ready\n\n")...))
 	return nil
 }
 
-// stream is a live connection's body. The connection's own goroutine reads it and writes and flushes what it read, so
-// that an idle phone costs one goroutine and no buffer of ours.
+// stream is a live connection. It is taken over from fasthttp, which would keep a reader, a writer and a request's whole
+// context for as long as it is open, beside a goroutine whose stack the token's check has made deep: together about four
+// times what is left so.
 type stream struct {
 	api      *API
 	listener *listener
@@ -59,69 +61,96 @@ type stream struct {
 	expires  time.Time
 	beat     <-chan time.Time
 	stopBeat func()
-	out      []byte
 }
 
 // writeTime bounds how long one event may take into the connection: a phone that reads nothing is gone.
 const writeTime = 30 * time.Second
 
-// Read waits for the next event.
-func (s *stream) Read(p []byte) (int, error) {
-	for len(s.out) == 0 {
-		if !s.next() {
-			return 0, io.EOF
+// takeOver lets the stream begin once fasthttp has let go of the connection. It may never do so, for instance where an
+// answer before this one cannot be written; the stream ends then, too.
+func (s *stream) takeOver(c *fiber.Ctx, head []byte) {
+	var begun atomic.Bool
+	never := time.AfterFunc(writeTime, func() {
+		if begun.CompareAndSwap(false, true) {
+			s.close()
+		}
+	})
+	c.Context().HijackSetNoResponse(true)
+	c.Context().Hijack(func(net.Conn) {
+		never.Stop()
+		if begun.CompareAndSwap(false, true) {
+			go s.serve(head)
+		}
+	})
+}
+
+// serve writes what happens until the stream ends.
+func (s *stream) serve(out []byte) {
+	defer s.close()
+	for s.write(out) {
+		var ok bool
+		if out, ok = s.next(); !ok {
+			s.write([]byte("0\r\n\r\n"))
+			return
 		}
 	}
-	if err := s.conn.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
-		return 0, err
-	}
-	n := copy(p, s.out)
-	if s.out = s.out[n:]; len(s.out) == 0 {
-		s.out = nil
-	}
-	return n, nil
 }
 
-// Close is called when the response ended, however it did.
-func (s *stream) Close() error {
+// write reports whether everything went out.
+func (s *stream) write(b []byte) bool {
+	if len(b) == 0 {
+		return true
+	}
+	if s.conn.SetWriteDeadline(time.Now().Add(writeTime)) != nil {
+		return false
+	}
+	_, err := s.conn.Write(b)
+	return err == nil
+}
+
+func (s *stream) close() {
 	s.stopBeat()
 	s.api.Hub.leave(s.listener)
-	return nil
+	_ = s.conn.Close() // nobody is left to hear of an error
 }
 
+// chunk frames a part of a body of unknown length (RFC 9112, section 7.1).
+func chunk(b string) []byte { return fmt.Appendf(nil, "%x\r\n%s\r\n", len(b), b) }
+
 // next waits until there is something to write; false ends the stream.
-func (s *stream) next() bool {
+func (s *stream) next() (out []byte, ok bool) {
 	select {
 	case <-s.listener.end:
-		return false
+		return nil, false
 	case <-s.beat:
-		s.out = []byte(":\n\n")
-		return s.api.Clock().Before(s.expires)
+		return chunk(":\n\n"), s.api.Clock().Before(s.expires)
 	case <-s.listener.wake:
-		return s.api.Clock().Before(s.expires) && s.pokes()
+		if !s.api.Clock().Before(s.expires) {
+			return nil, false
+		}
+		return s.pokes()
 	}
 }
 
 // pokes writes what is pending. A change in the user's own bucket may be a grant, given or taken, so the session and
 // the scope are looked at anew before anything is said.
-func (s *stream) pokes() bool {
+func (s *stream) pokes() (out []byte, ok bool) {
 	list := s.listener.take()
 	if slices.ContainsFunc(list, func(g syncproto.BucketSeq) bool { return g.Bucket == syncproto.BucketUser+s.reader.User }) {
 		scope, err := s.rescope()
 		if err != nil {
-			return false // the phone connects again and hears why
+			return nil, false // the phone connects again and hears why
 		}
 		list = slices.DeleteFunc(list, func(g syncproto.BucketSeq) bool { return !slices.Contains(scope, g.Bucket) })
 	}
 	for _, g := range list {
 		data, err := json.Marshal(g)
 		if err != nil {
-			return false
+			return nil, false
 		}
-		s.out = append(s.out, "event: poke\ndata: "...)
-		s.out = append(append(s.out, data...), "\n\n"...)
+		out = append(out, chunk("event: poke\ndata: "+string(data)+"\n\n")...)
 	}
-	return true
+	return out, true
 }
 
 func (s *stream) rescope() ([]string, error) {

@@ -180,8 +180,9 @@ func scanArray(b []byte, i, depth int) (int, error) {
 	}
 }
 
-// scanObject checks the object at i. Where each is given it is called with every member; the slices alias b.
-func scanObject(b []byte, i, depth int, each func(name, value []byte)) (int, error) {
+// scanObject checks the object at i. Where each is given it is called with every member: where its name begins and ends,
+// and its value ends.
+func scanObject(b []byte, i, depth int, each func(name, nameEnd, end int)) (int, error) {
 	if depth >= MaxDepth {
 		return i, canonErr(i, "nested too deep")
 	}
@@ -211,7 +212,7 @@ func scanObject(b []byte, i, depth int, each func(name, value []byte)) (int, err
 			return start, canonErr(i, "a sealed value is one string, alone in its object")
 		}
 		if each != nil {
-			each(name, b[n+1:end])
+			each(n-1-len(name), n-1, end)
 		}
 		last, i = name, end
 		if i >= len(b) {
@@ -248,9 +249,14 @@ func scanName(b []byte, i int) (name []byte, next int, err error) {
 	return b[i+1 : j], j + 1, nil
 }
 
-func nameByte(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_'
-}
+func nameByte(c byte) bool { return nameBytes[c] }
+
+var nameBytes = func() (t [256]bool) {
+	for c := range t {
+		t[c] = c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_'
+	}
+	return
+}()
 
 // ValidName reports whether s may name a field, a kind, an act or a code.
 func ValidName(s string) bool {

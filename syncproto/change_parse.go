@@ -96,7 +96,7 @@ func (m Member) number(least int64) (int64, error) {
 }
 
 func (g *Group) parseOrigin(v Raw) error {
-	o, err := ParseObject(v)
+	o, err := v.split()
 	if err != nil {
 		return err
 	}
@@ -115,10 +115,7 @@ func (r Raw) items(limit int) ([]Raw, error) {
 	}
 	var list []Raw
 	for i := 1; r[i] != ']'; {
-		end, err := scanValue(r, i, 1)
-		if err != nil {
-			return nil, err
-		}
+		end := skipValue(r, i)
 		if len(list) == limit {
 			return nil, fmt.Errorf("more than %d items", limit)
 		}
@@ -161,7 +158,7 @@ func (g *Group) parseChanges(v Raw) error {
 }
 
 func (c *Change) parse(raw Raw) error {
-	o, err := ParseObject(raw)
+	o, err := raw.split()
 	if err != nil {
 		return err
 	}
@@ -174,9 +171,9 @@ func (c *Change) parse(raw Raw) error {
 		case "kind":
 			c.Ref.Kind = m.Value.Str()
 		case "fields":
-			c.Fields, err = ParseObject(m.Value)
+			c.Fields, err = m.Value.split()
 		case "args":
-			c.Args, err = ParseObject(m.Value)
+			c.Args, err = m.Value.split()
 		case "act":
 			c.Act = m.Value.Str()
 		case "bucket":
@@ -196,7 +193,7 @@ func (c *Change) parse(raw Raw) error {
 }
 
 func (c *Change) parseBase(v Raw) error {
-	o, err := ParseObject(v)
+	o, err := v.split()
 	if err != nil {
 		return err
 	}
@@ -227,8 +224,8 @@ func (c *Change) parseClear(v Raw) error {
 	return nil
 }
 
-// members says which members each operation may have; "!" marks the ones it must have.
-var members = map[Op]string{
+// memberSets says which members each operation may have; "!" marks the ones it must have.
+var memberSets = map[Op]string{
 	OpPut:    " fields! bucket id kind op ",
 	OpSet:    " base! clear fields id kind op ",
 	OpAct:    " act! args id kind op ",
@@ -236,7 +233,7 @@ var members = map[Op]string{
 }
 
 func (c *Change) check(o Object) error {
-	allowed, ok := members[c.Op]
+	allowed, ok := memberSets[c.Op]
 	if !ok {
 		return fmt.Errorf("unknown operation %q", clip(string(c.Op)))
 	}

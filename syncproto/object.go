@@ -26,20 +26,15 @@ func ParseObject(b []byte) (Object, error) {
 	if len(b) == 0 || b[0] != '{' {
 		return nil, canonErr(0, "expected an object")
 	}
-	o := make(Object, 0, 16)
-	end, err := scanObject(b, 0, 0, func(name, value []byte) {
-		o = append(o, Member{Name: string(name), Value: value})
-	})
+	var m members
+	end, err := scanObject(b, 0, 0, m.add)
 	if err != nil {
 		return nil, err
 	}
 	if end != len(b) {
 		return nil, canonErr(end, "trailing bytes")
 	}
-	if len(o) == 1 && o[0].Name == sealedKey {
-		return nil, canonErr(0, "a sealed value where an object of fields belongs")
-	}
-	return o, nil
+	return m.object(b)
 }
 
 func (o Object) find(name string) (int, bool) {
@@ -84,7 +79,13 @@ func (o Object) With(name string, value Raw) Object {
 }
 
 // Bytes writes the object as canonical JSON.
-func (o Object) Bytes() Raw { return o.Append(make([]byte, 0, 256)) }
+func (o Object) Bytes() Raw {
+	n := 2
+	for _, m := range o {
+		n += len(m.Name) + len(m.Value) + 4
+	}
+	return o.Append(make([]byte, 0, n))
+}
 
 // Append writes the object behind dst.
 func (o Object) Append(dst []byte) []byte {

@@ -176,7 +176,7 @@ func ParseEnvelope(b []byte) (Envelope, error) {
 }
 
 func (e *Envelope) parseFields(v Raw) error {
-	o, err := ParseObject(v)
+	o, err := v.split()
 	if err != nil {
 		return err
 	}

@@ -23,11 +23,11 @@ func NewError(code, message string) *Error { return &Error{code, message} }
 
 // CodeOf is the code of an Error, "" for nil and "internal" for anything else.
 func CodeOf(err error) string {
+	if err == nil {
+		return "" // before e, which lies on the heap
+	}
 	var e *Error
-	switch {
-	case err == nil:
-		return ""
-	case errors.As(err, &e):
+	if errors.As(err, &e) {
 		return e.Code
 	}
 	return "internal"

@@ -51,6 +51,7 @@ type conn struct {
 	bound  int64 // bytes bound to statements since the transaction began
 	broken error // the first error that spoils the transaction
 	kinds  map[string]string
+	work   *Work // where what statements do is counted; nil but for tests and benchmarks
 }
 
 // prepared holds the idle statements of one SQL text. There is more than one where calls nest.
@@ -146,6 +147,9 @@ func (c *conn) use(sql string) *stmt {
 	if n := len(p.idle); n > 0 {
 		s := p.idle[n-1]
 		p.idle = p.idle[:n-1]
+		if c.work != nil {
+			new(Work).count(c.tls, s.p) // what it did before is not asked for
+		}
 		return s
 	}
 	s := &stmt{c: c, home: p}
@@ -282,6 +286,9 @@ func (s *stmt) row() bool {
 	}
 	switch rc := sqlite3.Xsqlite3_step(s.c.tls, s.p); rc {
 	case sqlite3.SQLITE_ROW:
+		if s.c.work != nil {
+			s.c.work.Rows++
+		}
 		return true
 	case sqlite3.SQLITE_DONE:
 		return false
@@ -296,6 +303,9 @@ func (s *stmt) done() error {
 	err := s.err
 	if s.p == 0 {
 		return err
+	}
+	if s.c.work != nil {
+		s.c.work.count(s.c.tls, s.p)
 	}
 	sqlite3.Xsqlite3_reset(s.c.tls, s.p)
 	for i := range s.args {

@@ -91,12 +91,11 @@ func (t *tx) PutRecord(r *loop.Stored) error {
 			return err
 		}
 	}
-	fresh := t.missing[r.Ref]
-	q := t.c.use(upsertRecord)
+	fresh, sql := t.missing[r.Ref], upsertRecord
 	if fresh {
-		_ = q.done()
-		q = t.c.use(insertRecord)
+		sql = insertRecord
 	}
+	q := t.c.use(sql)
 	q.text(r.Ref.Kind).text(r.Ref.ID).int(bucket).num(r.Seq)
 	if root == 0 {
 		q.null()
