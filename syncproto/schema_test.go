@@ -43,7 +43,7 @@ func TestProtocolNamesEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	frames, _ := v.([]any)
-	if len(frames) != 16 {
+	if len(frames) != 17 {
 		t.Errorf("%d frames", len(frames))
 	}
 	for _, f := range frames {

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -92,6 +93,7 @@ func (w *work) rejudge(h Held, accepted bool) (*syncproto.Outcome, error) {
 		return nil, err
 	}
 	j.captured = first.outcome.Time
+	j.clock, j.received = first.clock, cmp.Or(first.outcome.Received, first.at)
 	g := w.newGroup()
 	g.dseq = h.Dseq
 	w.by = dev.ID
@@ -127,7 +129,7 @@ func (w *work) settle(h Held, o syncproto.Outcome) (*syncproto.Outcome, error) {
 	}
 	for i := range outs.Groups {
 		if outs.Groups[i].Dseq == h.Dseq {
-			o.Time = outs.Groups[i].Time // fixed at receipt
+			o.Time, o.Received = outs.Groups[i].Time, outs.Groups[i].Received // fixed at receipt
 			outs.Groups[i] = o
 		}
 	}
