@@ -2,6 +2,7 @@ package syncproto
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -73,11 +74,22 @@ type Request struct {
 }
 
 // ParseRequest reads a whole request. Every error is an *Error and means that nothing of the request may be used.
+//
+// A request of a later version that cannot be read is refused with CodeVersion.
 func ParseRequest(b []byte) (*Request, error) {
 	if len(b) > MaxPushBytes {
 		return nil, Refuse(CodeTooLarge, "request larger than allowed")
 	}
 	req := &Request{}
+	out, err := req.parse(b)
+	var e *Error
+	if errors.As(err, &e) && e.Code == CodeMalformed && req.Hello.Versions[0] > ProtocolVersion {
+		err = Refuse(CodeVersion, "this side speaks version 1")
+	}
+	return out, err
+}
+
+func (req *Request) parse(b []byte) (*Request, error) {
 	frames := 0
 	for {
 		f, rest, err := NextFrame(b)

@@ -60,6 +60,16 @@ type verdict struct {
 
 func (v *verdict) Error() string { return string(v.status) + ": " + string(v.code) }
 
+// unlessLater holds what this server would reject for its form or a value, where an app captured it that knows more than the
+// server does: after an upgrade it may be right.
+func (v *verdict) unlessLater(group syncproto.Raw) *verdict {
+	form := v.code == syncproto.CodeBadChange || v.code == syncproto.CodeInvalidValue
+	if v.status == syncproto.GroupRejected && form && syncproto.FromLater(group, catalogVersion) {
+		return &verdict{status: syncproto.GroupHeld, code: syncproto.CodeUnknownKind, days: holdDesk}
+	}
+	return v
+}
+
 func hold(c syncproto.Code, days int) error {
 	return &verdict{status: syncproto.GroupHeld, code: c, days: days}
 }
@@ -83,7 +93,7 @@ func (j *judging) group(sg syncproto.SignedGroup, p parsedGroup) (syncproto.Outc
 	var v *verdict
 	switch {
 	case errors.As(err, &v):
-		return j.refuse(sg, p, v, o)
+		return j.refuse(sg, p, v.unlessLater(sg.Bytes), o)
 	case err != nil:
 		return o, err
 	}
@@ -125,7 +135,7 @@ func (j *judging) decide(g *group, sg syncproto.SignedGroup, p parsedGroup) (syn
 		case j.old != nil:
 			o.Time, o.Received = j.old.Corrected, j.old.Received
 		default:
-			o.Time = syncproto.CorrectTime(p.Clock, j.clock, j.w.now, 0)
+			o.Time = syncproto.CorrectTime(p.Clock, j.clock, j.received, 0)
 		}
 	}
 	if j.dev.State == DeviceRevoked || j.user.Disabled {
