@@ -125,7 +125,9 @@ func TestForgeriesAreRefused(t *testing.T) {
 
 	future := p.hello()
 	future.hello.Versions = [2]int{2, 3}
-	w.refused(p.send(future.bytes()), 426, syncproto.CodeVersion)
+	unreadable := syncproto.AppendJSON(nil, syncproto.FrameHello, future.hello)
+	unreadable = append(unreadable, byte(syncproto.FrameGroup), 0, 0, 0, 1, 'x')
+	w.refused(p.send(syncproto.AppendJSON(unreadable, syncproto.FrameEnd, syncproto.End{Frames: 2})), 426, syncproto.CodeVersion)
 	p.mustHave(0)
 	p.exchange(good)
 	p.mustHave(1)

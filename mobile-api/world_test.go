@@ -40,6 +40,7 @@ type world struct {
 	*testing.T
 	url    string
 	loop   *loop.Loop
+	store  *sqlite.Store
 	tokens *token.Signer
 	api    *mobileapi.API
 	app    *fiber.App
@@ -112,6 +113,7 @@ func newWorld(t *testing.T, limits ...mobileapi.Limits) *world {
 	log := slog.New(slog.NewJSONHandler(w, nil))
 	store, err := sqlite.Open(context.Background(), sqlite.Options{Dir: t.TempDir(), Logger: log, Clock: w.clock, NewID: w.newID})
 	w.must(err)
+	w.store = store
 	secrets := loop.Secrets{Master: syncproto.Key{7}, Signing: ed25519.NewKeyFromSeed(make([]byte, 32))}
 	hub := mobileapi.NewHub()
 	w.loop = loop.New(loop.Options{Store: store, Clock: w.clock, Secrets: secrets, NewID: w.newID, Poke: hub.Poke, Log: log})

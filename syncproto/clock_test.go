@@ -1,6 +1,7 @@
 package syncproto
 
 import (
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -90,4 +91,98 @@ func TestTheOrderOfCapturesIsKept(t *testing.T) {
 			t.Fatalf("%d before %d", second, first)
 		}
 	})
+}
+
+func anyClock(boots ...string) *rapid.Generator[Clock] {
+	return rapid.Custom(func(t *rapid.T) Clock {
+		return Clock{rapid.Int64().Draw(t, "wall"), rapid.Int64().Draw(t, "mono"), rapid.SampledFrom(boots).Draw(t, "boot")}
+	})
+}
+
+// TestTimingsHoldTogether: whatever a phone claims, its time is taken, stays within its bounds, and says how it came about.
+func TestTimingsHoldTogether(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		captured, push := anyClock("", "a", "b").Draw(t, "captured"), anyClock("", "a", "b").Draw(t, "push")
+		received, floor := rapid.Int64Range(0, 1<<43).Draw(t, "received"), rapid.Int64Range(0, 1<<43).Draw(t, "floor")
+		got := Correct(captured, push, received, floor)
+		if got.Claimed != captured.Wall || got.Received != received || got.Corrected != CorrectTime(captured, push, received, floor) {
+			t.Fatalf("%+v", got)
+		}
+		if got.Corrected > received || floor <= received && got.Corrected < floor {
+			t.Fatalf("%+v lies outside of %d to %d", got, floor, received)
+		}
+		if (got.Clamp == ClampBase) != (got.Corrected == floor && floor > 0 && Correct(captured, push, received, 0).Corrected < floor && floor <= received) {
+			t.Fatalf("%+v with floor %d", got, floor)
+		}
+		if got.By == ByMono && !captured.same(push) || got.By == ByReceipt && got.Clamp == "" && got.Corrected != received {
+			t.Fatalf("%+v from %+v and %+v", got, captured, push)
+		}
+		if visit := got.Shift(rapid.Int64().Draw(t, "visit")); visit > received || visit < 0 {
+			t.Fatalf("a visit at %d, received at %d", visit, received)
+		}
+	})
+}
+
+// TestJumpsAreSeen: within one boot a wall clock that is set by more than a minute and its drift is seen, by exactly as
+// much; one that only drifts is not.
+func TestJumpsAreSeen(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		from := Clock{rapid.Int64Range(-noon, 2*noon).Draw(t, "wall"), rapid.Int64Range(0, 1<<40).Draw(t, "mono"), "b"}
+		passed := rapid.Int64Range(0, 90*day).Draw(t, "passed")
+		set := rapid.Int64Range(-noon, noon).Draw(t, "set")
+		to := Clock{from.Wall + passed + set, from.Mono + passed, "b"}
+		limit := minute + passed/2000
+		want := set
+		if set >= -limit && set <= limit {
+			want = 0
+		}
+		if got := Jump(from, to); got != want {
+			t.Fatalf("set by %d after %d: %d", set, passed, got)
+		}
+		if to.Boot = "c"; Jump(from, to) != 0 {
+			t.Fatal("a jump across a restart cannot be measured")
+		}
+	})
+}
+
+// TestDoubtsNeverFail: any readings can be judged, and a healthy phone is never doubted.
+func TestDoubtsNeverFail(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		prev, captured, push := anyClock("", "a", "b").Draw(t, "prev"), anyClock("", "a", "b").Draw(t, "captured"), anyClock("", "a", "b").Draw(t, "push")
+		Doubts(prev, captured, push, rapid.Int64().Draw(t, "received"))
+
+		one := Clock{rapid.Int64Range(EarliestWall, noon).Draw(t, "wall"), rapid.Int64Range(0, 1<<40).Draw(t, "mono"), "b"}
+		gap, rest := rapid.Int64Range(0, 30*day).Draw(t, "gap"), rapid.Int64Range(0, 30*day).Draw(t, "rest")
+		two := Clock{one.Wall + gap, one.Mono + gap, "b"}
+		three := Clock{two.Wall + rest, two.Mono + rest, "b"}
+		if got := Doubts(one, two, three, three.Wall+rapid.Int64Range(0, minute).Draw(t, "way")); len(got) > 0 {
+			t.Fatalf("%v of a healthy phone", got)
+		}
+	})
+}
+
+func TestDoubts(t *testing.T) {
+	for _, c := range []struct {
+		name                   string
+		prev, captured, atPush Clock
+		want                   []Doubt
+	}{
+		{"healthy", Clock{}, Clock{noon - hour, 0, "b"}, Clock{noon, hour, "b"}, nil},
+		{"set forward between capture and push", Clock{}, Clock{noon - day, 0, "b"}, Clock{noon, hour, "b"}, []Doubt{DoubtJump}},
+		{"set back since the group before", Clock{noon - hour, 0, "b"}, Clock{noon - 2*hour, minute, "b"}, Clock{noon - 2*hour, minute, "b"}, []Doubt{DoubtJump}},
+		{"set back over a restart", Clock{noon - hour, 0, "a"}, Clock{noon - 2*hour, minute, "b"}, Clock{noon - 2*hour, minute, "b"}, []Doubt{DoubtBack}},
+		{"1970", Clock{}, Clock{5000, 0, "b"}, Clock{5000, 0, "b"}, []Doubt{DoubtEarly}},
+		{"a year ahead", Clock{}, Clock{noon + 365*day, 0, "b"}, Clock{noon + 365*day, 0, "b"}, []Doubt{DoubtFuture}},
+	} {
+		if got := Doubts(c.prev, c.captured, c.atPush, noon); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+func TestShift(t *testing.T) {
+	slow := Correct(Clock{noon - 5*365*day, 1000, "b"}, Clock{noon - 5*365*day + hour, 1000 + hour, "b"}, noon+hour, 0)
+	if got := slow.Shift(noon - 5*365*day - 2*hour); got != noon-2*hour {
+		t.Errorf("a visit two hours before its capture: %d, want %d", got, noon-2*hour)
+	}
 }

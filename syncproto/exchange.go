@@ -2,6 +2,7 @@ package syncproto
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -65,17 +66,30 @@ type Request struct {
 	Hello  Hello
 	Groups []SignedGroup
 	Sign   *Sign
+	// Lost declares a gap in front of the groups that the device can never fill.
+	Lost *Lost
 	// Witness are rows of a life of the server that was lost, which the device still held.
 	Witness []Row
 	Want    *Want
 }
 
 // ParseRequest reads a whole request. Every error is an *Error and means that nothing of the request may be used.
+//
+// A request of a later version that cannot be read is refused with CodeVersion.
 func ParseRequest(b []byte) (*Request, error) {
 	if len(b) > MaxPushBytes {
 		return nil, Refuse(CodeTooLarge, "request larger than allowed")
 	}
 	req := &Request{}
+	out, err := req.parse(b)
+	var e *Error
+	if errors.As(err, &e) && e.Code == CodeMalformed && req.Hello.Versions[0] > ProtocolVersion {
+		err = Refuse(CodeVersion, "this side speaks version 1")
+	}
+	return out, err
+}
+
+func (req *Request) parse(b []byte) (*Request, error) {
 	frames := 0
 	for {
 		f, rest, err := NextFrame(b)
@@ -123,7 +137,19 @@ func (r *Request) add(f Frame, at int) error {
 			return Refuse(CodeMalformed, "a sign frame without groups, or twice")
 		}
 		r.Sign = &Sign{}
-		return f.Decode(r.Sign)
+		if err := f.Decode(r.Sign); err != nil {
+			return err
+		}
+		if len(r.Sign.Receipts) > MaxReceipts {
+			return Refuse(CodeTooLarge, "more receipts than allowed")
+		}
+		return nil
+	case FrameLost:
+		if r.Lost != nil || len(r.Groups) > 0 {
+			return Refuse(CodeMalformed, "a lost frame behind the groups, or twice")
+		}
+		r.Lost = &Lost{}
+		return f.Decode(r.Lost)
 	case FrameWitness:
 		row, err := ParseRow(f.Payload)
 		if err != nil || r.Want != nil {
@@ -147,7 +173,7 @@ func (r *Request) add(f Frame, at int) error {
 		}
 		return nil
 	}
-	return Refuse(CodeMalformed, fmt.Sprintf("unknown frame %q", rune(f.Type)))
+	return nil // a frame of a later version: what else is in the request is taken all the same
 }
 
 func (r *Request) finish(f Frame, frames int, rest []byte) error {
@@ -162,6 +188,8 @@ func (r *Request) finish(f Frame, frames int, rest []byte) error {
 		return Refuse(CodeTruncated, "the end frame counts other frames than arrived")
 	case !ValidID(r.Hello.Device):
 		return Refuse(CodeMalformed, "hello without a device")
+	case r.Lost != nil && r.Lost.Device != r.Hello.Device:
+		return Refuse(CodeMalformed, "the lost frame speaks of another device")
 	case (len(r.Groups) > 0) != (r.Sign != nil):
 		return Refuse(CodeMalformed, "groups without a sign frame")
 	case r.Sign != nil && (r.Sign.Device != r.Hello.Device || r.Sign.First != r.Groups[0].Dseq || r.Sign.Last != r.Groups[len(r.Groups)-1].Last()):

@@ -18,6 +18,7 @@ const (
 	FrameHello      FrameType = 'H' // Hello
 	FrameGroup      FrameType = 'G' // numbering and a group's canonical bytes: see AppendGroup
 	FrameSign       FrameType = 'S' // Sign
+	FrameLost       FrameType = 'L' // changes that the device can never send: see Lost
 	FrameWitness    FrameType = 'V' // a row of a life of the server that was lost: see AppendWitness
 	FrameWant       FrameType = 'W' // Want
 	FrameEnd        FrameType = 'E' // End

@@ -16,6 +16,8 @@ const (
 	MaxInt          = 1<<53 - 1
 	MaxCursors      = 512  // buckets in one request
 	MaxWitnesses    = 2000 // witness frames in one request
+	MaxReceipts     = 64   // old receipts in one request
+	MaxReceiptBytes = 256 << 10
 	SnapshotRows    = 5000 // buckets with more live rows may be served as snapshots
 	RepairRows      = 1000 // buckets below this are refetched whole instead of by leaf
 	TombstoneDays   = 400

@@ -28,6 +28,9 @@ type Sign struct {
 	Last   uint64 `json:"last"`
 	Head   string `json:"head"`
 	Sig    []byte `json:"sig"` // base64 of 64 bytes, see SignedText
+	// Receipts are those that the device holds for groups which it sends again, after a restore of the server: at most
+	// MaxReceipts. What they say of the groups' times is adopted.
+	Receipts []SignedReceipt `json:"receipts,omitempty"`
 }
 
 // BucketCursor is where a device stands in a bucket.
@@ -88,7 +91,9 @@ type Outcome struct {
 	Changes []ChangeStatus `json:"changes,omitempty"`
 	At      *BucketSeq     `json:"at,omitempty"`
 	Time    int64          `json:"time,omitempty"` // the corrected time of capture, milliseconds
-	Replay  bool           `json:"replay,omitempty"`
+	// Received is when a life of the server that was lost had received it, milliseconds, where an old receipt says so.
+	Received int64 `json:"received,omitempty"`
+	Replay   bool  `json:"replay,omitempty"`
 }
 
 // Outcomes answers a push: one outcome a group, in order.
@@ -98,7 +103,7 @@ type Outcomes struct {
 
 // Receipt is the server's signed word that a device's changes up to Dseq are committed. In canonical JSON:
 //
-//	{"at":ms,"device":"…","dseq":n,"head":"hex","heads":[["bucket","hex"],…],"incarnation":"…"}
+//	{"at":ms,"device":"…","dseq":n,"head":"hex","heads":[["bucket","hex"],…],"incarnation":"…","times":[[dseq,"hash",received,corrected],…]?}
 type Receipt struct {
 	At          int64
 	Device      string
@@ -106,6 +111,7 @@ type Receipt struct {
 	Head        Hash
 	Incarnation string
 	Heads       []BucketHead // the ledgers' heads behind this push, in order of buckets
+	Times       []GroupTime  // of the groups that this push brought, in order
 }
 
 // BucketHead is the head of a bucket's ledger.
@@ -120,8 +126,16 @@ func (r *Receipt) Bytes() Raw {
 	for i, h := range r.Heads {
 		heads[i] = []any{h.Bucket, h.Head.String()}
 	}
-	return Fields(map[string]any{"at": r.At, "device": r.Device, "dseq": r.Dseq, "head": r.Head.String(),
-		"heads": heads, "incarnation": r.Incarnation}).Bytes()
+	m := map[string]any{"at": r.At, "device": r.Device, "dseq": r.Dseq, "head": r.Head.String(),
+		"heads": heads, "incarnation": r.Incarnation}
+	if len(r.Times) > 0 {
+		times := make([]any, len(r.Times))
+		for i, t := range r.Times {
+			times[i] = []any{t.Dseq, t.Hash, t.Received, t.Corrected}
+		}
+		m["times"] = times
+	}
+	return Fields(m).Bytes()
 }
 
 // SignedReceipt carries a receipt's canonical bytes with the server's Ed25519 signature over "aidloop/receipt/1\n"

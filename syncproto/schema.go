@@ -25,7 +25,7 @@ func Schema() Raw {
 	bounds := map[string]any{"bucket": MaxBucketLen, "cursors": MaxCursors, "witnesses": MaxWitnesses, "depth": MaxDepth, "frame_bytes": MaxFrameBytes,
 		"group_bytes": MaxGroupBytes, "group_changes": MaxGroupChanges, "id": MaxIDLen, "int": MaxInt, "late_grant_days": LateGrantDays,
 		"missing_base_days": MissingBaseDays, "name": MaxNameLen, "page_bytes": MaxPageBytes, "push_bytes": MaxPushBytes,
-		"push_groups": MaxPushGroups, "repair_rows": RepairRows, "retention_days": RetentionDays, "snapshot_rows": SnapshotRows,
+		"push_groups": MaxPushGroups, "receipt_bytes": MaxReceiptBytes, "receipts": MaxReceipts, "repair_rows": RepairRows, "retention_days": RetentionDays, "snapshot_rows": SnapshotRows,
 		"tombstone_days": TombstoneDays}
 	return Fields(map[string]any{"version": ProtocolVersion, "frames": frames, "codes": strs(codes), "bounds": bounds,
 		"operations": []any{string(OpPut), string(OpSet), string(OpAct), string(OpDelete)},
@@ -42,6 +42,7 @@ var payloads = map[FrameType]any{
 	FrameHello: Hello{}, FrameSign: Sign{}, FrameWant: Want{}, FrameEnd: End{}, FrameHelloReply: HelloReply{}, FrameOutcomes: Outcomes{},
 	FrameReceipt: SignedReceipt{}, FrameBucket: BucketStart{}, FrameExit: Exit{}, FramePage: Page{}, FrameCheckpoint: Checkpoint{},
 	FrameDrop: Drop{}, FrameFault: Fault{}, FrameGroup: []byte{}, FrameRow: []byte{}, FrameWitness: []byte{},
+	FrameLost: Lost{},
 }
 
 // describe names the form of a Go type as JSON writes it.

@@ -35,6 +35,7 @@ type Verb string
 const (
 	VerbList            Verb = "list"
 	VerbReadCase        Verb = "read_case"
+	VerbReadHistory     Verb = "read_history"
 	VerbReadSealed      Verb = "read_sealed"
 	VerbDispatch        Verb = "dispatch"
 	VerbAssign          Verb = "assign"
@@ -93,13 +94,13 @@ func permissions() (list []Permission) {
 			list = append(list, Permission{role, v, scope})
 		}
 	}
-	allow(RoleVillageClerk, ScopeRegion, VerbList, VerbReadCase)
-	allow(RoleTownClerk, ScopeRegion, VerbList, VerbReadCase, VerbReadSealed)
-	allow(RoleTownReviewer, ScopeRegion, VerbList, VerbReadCase, VerbReadSealed, VerbAssign, VerbReviewVisit, VerbPropose, VerbRefer,
+	allow(RoleVillageClerk, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory)
+	allow(RoleTownClerk, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbReadSealed)
+	allow(RoleTownReviewer, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbReadSealed, VerbAssign, VerbReviewVisit, VerbPropose, VerbRefer,
 		VerbCloseReferral, VerbListUsers, VerbDecideHeld, VerbTransfer, VerbMarkDuplicate,
 		VerbSettleConflict, VerbAmend, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost)
-	allow(RoleTownLeader, ScopeRegion, VerbList, VerbReadCase, VerbAssign, VerbListUsers, VerbGrant, VerbTransfer, VerbMarkDuplicate, VerbMoveHousehold, VerbReadLost)
-	allow(RoleBureauOfficer, ScopeRegion, VerbList, VerbReadCase, VerbReadSealed, VerbDispatch, VerbAssign, VerbVerify, VerbRefer,
+	allow(RoleTownLeader, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbAssign, VerbListUsers, VerbGrant, VerbTransfer, VerbMarkDuplicate, VerbMoveHousehold, VerbReadLost)
+	allow(RoleBureauOfficer, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbReadSealed, VerbDispatch, VerbAssign, VerbVerify, VerbRefer,
 		VerbCloseReferral, VerbFeedBack, VerbImportLeads, VerbRegister, VerbListUsers, VerbGrant, VerbMarkDuplicate,
 		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbSimulate, VerbLoadDataset, VerbMatch)
 	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral, VerbLoadDataset)

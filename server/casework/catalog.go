@@ -7,7 +7,7 @@ import (
 )
 
 // CatalogVersion grows with every field or kind that is added. Fields are added or retired, never renamed or retyped.
-const CatalogVersion = 1
+const CatalogVersion = 2
 
 // Policy says what becomes of concurrent writes to a field; syncproto's Merge carries it out.
 type Policy string
@@ -111,6 +111,22 @@ var kinds = func() map[string]*Kind {
 func KindOf(name string) (*Kind, bool) {
 	k, ok := kinds[name]
 	return k, ok
+}
+
+// AddKind adds a kind to the catalog until undo is called, as an upgrade of the server does. It is for tests that
+// simulate one, and not safe while anything is judged.
+func AddKind(k *Kind) (undo func()) {
+	k.byName = make(map[string]*Field, len(k.Fields))
+	for i := range k.Fields {
+		k.byName[k.Fields[i].Name] = &k.Fields[i]
+	}
+	former, had := kinds[k.Name]
+	kinds[k.Name] = k
+	return func() {
+		if delete(kinds, k.Name); had {
+			kinds[k.Name] = former
+		}
+	}
 }
 
 // Field returns a field of the kind; ok is false for a name that this version of the catalog does not know.

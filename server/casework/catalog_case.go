@@ -76,7 +76,7 @@ var visit = &Kind{Name: "visit", Label: "入户走访", Bucket: BucketCase, Devi
 	review("mode", "走访方式", Enum).of("visit_mode"), review("mode_reason", "未实地入户的原因", Text).upTo(200),
 	review("met", "见面情况", Enum).of("met"), latest("note", "备注", Text).sealed().upTo(500),
 	id("entered_by", "代录人"), server("returned_questions", "退回的问题", List),
-	server("late", "补录", Bool), server("state", "状态", Enum).of("state"),
+	server("late", "补录", Bool), server("clock_doubts", "手机时间疑点", EnumList).of("evidence"), server("state", "状态", Enum).of("state"),
 }}
 
 var application = &Kind{Name: "application", Label: "救助申请", Bucket: BucketCase, Device: true, Answers: true, Owner: "entered_by", Fields: []Field{

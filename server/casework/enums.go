@@ -22,6 +22,8 @@ var Enums = map[string][]Term{
 	"review": {{"pending", "待审核"}, {"approved", "通过"}, {"returned", "退回"}, {"rejected", "不予认可"}, {"escalated", "上报"}},
 	"department": {{"MZJ", "民政局"}, {"NYJ", "农业农村局"}, {"YBJ", "医疗保障局"}, {"JTJ", "教体局"}, {"RSJ", "人力资源和社会保障局"}, {"ZJJ", "住房和城乡建设局"},
 		{"WJW", "卫生健康局"}, {"YJJ", "应急管理局"}, {"CL", "残疾人联合会"}, {"SLJ", "水利局"}, {"CZJ", "财政局"}, {"FGJ", "发展和改革局"}, {"SJJ", "数据局"}, {"TOWN", "镇(街道)"}, {"OTHER", "其他单位"}},
+	"evidence": {{"clock_jumped", "手机时间被改动"}, {"clock_set_back", "手机时间曾被调回"}, {"clock_ahead", "手机时间超前"}, {"clock_before_app", "手机时间明显过早"},
+		{"late_entry", "事后补录"}},
 	"visit_mode": {{"on_site", "实地入户"}, {"phone", "电话"}, {"video", "视频"}},
 	"met":        {{"seen", "见到"}, {"absent", "不在家"}, {"moved", "已搬走"}, {"dead", "已去世"}, {"refused", "拒绝走访"}},
 	"purpose":    {{"photo", "现场照片"}, {"receipt", "票据"}, {"signature", "签名"}, {"mandate", "委托书"}, {"document", "材料"}},

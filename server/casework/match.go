@@ -38,8 +38,8 @@ type Match struct {
 	Key       string
 	Person    string // "" for somebody who is not on record
 	Household string
-	Period    string     // the month, "2006-01": a rule finds a person once in it
-	Rows      []Evidence // in order of datasets and lines
+	Period    string      // the month, "2006-01": a rule finds a person once in it
+	Rows      []SourceRow // in order of datasets and lines
 	// Print is the SHA-256, in hex, of the rows' contents and of where and in which categories the person is on record: what
 	// people have looked at stays silent while it is the same.
 	Print string
@@ -48,14 +48,14 @@ type Match struct {
 // ID tells findings apart: a person, a rule and a period.
 func (m *Match) ID() string { return fmt.Sprintf("%s|%d|%s|%s", m.Key, m.Rule, m.Lead, m.Period) }
 
-// Evidence names a row of a dataset by the number of its line.
-type Evidence struct {
+// SourceRow names a row of a dataset by the number of its line.
+type SourceRow struct {
 	Dataset string
 	Line    int
 }
 
 // String writes the dataset's code and the line.
-func (e Evidence) String() string { return fmt.Sprintf("%s:%d", e.Dataset, e.Line) }
+func (e SourceRow) String() string { return fmt.Sprintf("%s:%d", e.Dataset, e.Line) }
 
 // Data is what has been loaded, newest snapshot of each dataset, and who is on record.
 type Data struct {
@@ -181,7 +181,7 @@ type candidate struct {
 	m       *Matching
 	key     string
 	persons []*PoolPerson // none: not on record
-	rows    map[Evidence]*Row
+	rows    map[SourceRow]*Row
 }
 
 func (c *candidate) meets(when []Cond) bool {
@@ -199,9 +199,9 @@ func (c *candidate) of(dataset string) []*Row { return c.m.rows[dataset][c.key] 
 // because keeps a row that led to the finding.
 func (c *candidate) because(dataset string, r *Row) bool {
 	if c.rows == nil {
-		c.rows = map[Evidence]*Row{}
+		c.rows = map[SourceRow]*Row{}
 	}
-	c.rows[Evidence{dataset, r.Line}] = r
+	c.rows[SourceRow{dataset, r.Line}] = r
 	return true
 }
 
@@ -230,7 +230,7 @@ func (c *candidate) match(r *MatchRule) Match {
 	if len(c.persons) > 0 {
 		m.Person, m.Household = c.persons[0].ID, c.persons[0].Household
 	}
-	m.Rows = slices.SortedFunc(maps.Keys(c.rows), func(a, b Evidence) int {
+	m.Rows = slices.SortedFunc(maps.Keys(c.rows), func(a, b SourceRow) int {
 		return cmp.Or(cmp.Compare(a.Dataset, b.Dataset), cmp.Compare(a.Line, b.Line))
 	})
 	h := sha256.New()

@@ -76,6 +76,7 @@ func Mount(app *fiber.App, o Options) *API {
 	a.standards()
 	a.matching()
 	a.lost()
+	a.histories()
 	a.dispositions()
 	a.referrals()
 	a.leads()

@@ -124,7 +124,7 @@ func matchView(r *loop.MatchReport) MatchView {
 	return v
 }
 
-func rowNames(rows []casework.Evidence) []string {
+func rowNames(rows []casework.SourceRow) []string {
 	out := make([]string, len(rows))
 	for i, e := range rows {
 		out[i] = e.String()

@@ -19,6 +19,20 @@ type Line struct {
 	State     string         `json:"state"`
 	StateName string         `json:"state_name"`
 	Fields    map[string]any `json:"fields"`
+	Evidence  []Flag         `json:"evidence,omitempty" doc:"What to look at in a visit, the gravest first. It stands in nobody's way."`
+}
+
+// Flag is a code with its label.
+type Flag struct {
+	Code  string `json:"code"`
+	Label string `json:"label"`
+}
+
+func flags(codes []string) (list []Flag) {
+	for _, c := range codes {
+		list = append(list, Flag{c, casework.Label("evidence", c)})
+	}
+	return list
 }
 
 // Lines is a page of a list; next continues it and is empty on the last page.
@@ -66,7 +80,7 @@ func lines(l *loop.List) Lines {
 	out := Lines{Items: make([]Line, len(l.Items)), Next: l.Next}
 	for i, it := range l.Items {
 		state, _ := it.Fields["state"].(string)
-		out.Items[i] = Line{it.Ref.Kind, it.Ref.ID, it.Region, state, casework.Label("state", state), it.Fields}
+		out.Items[i] = Line{it.Ref.Kind, it.Ref.ID, it.Region, state, casework.Label("state", state), it.Fields, flags(it.Evidence)}
 	}
 	return out
 }
@@ -115,6 +129,8 @@ type Event struct {
 // CaseView is everything that bears on a decision.
 type CaseView struct {
 	Record      RecordView       `json:"record"`
+	Times       *loop.VisitTimes `json:"times,omitempty" doc:"Of a visit: as claimed, as received, as corrected. Milliseconds since 1970 UTC."`
+	Evidence    []Flag           `json:"evidence,omitempty" doc:"What to look at in a visit, the gravest first."`
 	Answers     []Answer         `json:"answers,omitempty"`
 	Differences []DifferenceView `json:"differences,omitempty"`
 	Conflicts   []RecordView     `json:"conflicts"`
@@ -124,6 +140,9 @@ type CaseView struct {
 
 func caseView(c *loop.Case) CaseView {
 	v := CaseView{Record: recordView(c.Record), Conflicts: recordViews(c.Conflicts), Related: recordViews(c.Related), History: []Event{}}
+	if c.Times != nil {
+		v.Times, v.Evidence = c.Times, flags(c.Times.Evidence)
+	}
 	if c.Form != nil {
 		for _, q := range c.Form.Questions {
 			v.Answers = append(v.Answers, Answer{q.Name, q.Label, q.Type, c.Record.Fields[c.Form.Field(q.Name)]})

@@ -22,6 +22,8 @@ type Entity struct {
 type Written struct {
 	By string `json:"by"` // a user id, or "server"
 	At int64  `json:"at"` // milliseconds since 1970 UTC
+	// Times are given of the record that the page is about.
+	Times *Times `json:"times,omitempty"`
 }
 
 // Case is everything about one visit, lead, disposition or referral that a desk needs to decide on it.
@@ -33,6 +35,7 @@ type Case struct {
 	Conflicts   []Entity
 	History     []Audit
 	Past        []PastVersion
+	Times       *VisitTimes // of a visit
 }
 
 // PastVersion is what single fields of the record were before they were written anew.
@@ -96,6 +99,9 @@ func (w *work) fill(out *Case, by casework.Actor, d *draft, ring *syncproto.Keyr
 	if by.Role == casework.RoleDeptOfficer {
 		return nil
 	}
+	if err := w.times(out, d); err != nil {
+		return err
+	}
 	for _, root := range append(aliases, d.rec.Root) {
 		history, err := w.tx.Audit(root, 0, 200)
 		if err != nil {
@@ -109,6 +115,24 @@ func (w *work) fill(out *Case, by casework.Actor, d *draft, ring *syncproto.Keyr
 		out.Past = append(out.Past, v)
 		return err
 	})
+}
+
+// times tells when every field of the record was written, and when a visit was.
+func (w *work) times(out *Case, d *draft) (err error) {
+	p := newProvenance(w.tx)
+	for name, written := range out.Record.Written {
+		v := d.rec.Of(name)
+		t, err := p.of(v.Stamp, v.Time)
+		if err != nil {
+			return err
+		}
+		written.Times = &t
+		out.Record.Written[name] = written
+	}
+	if d.rec.Kind == "visit" {
+		out.Times, err = p.visit(&d.rec)
+	}
+	return err
 }
 
 // bears reports whether a record of the same root belongs on the page. A department sees the household and the
@@ -145,7 +169,7 @@ func (w *work) entity(ring *syncproto.Keyring, rec syncproto.Record) Entity {
 	e := Entity{Ref: rec.Ref, Fields: opened(ring, rec.Ref, rec.Body), Written: map[string]Written{}}
 	for _, f := range rec.Body {
 		v := rec.Of(f.Name)
-		e.Written[f.Name] = Written{w.author(v.Stamp), v.Time}
+		e.Written[f.Name] = Written{By: w.author(v.Stamp), At: v.Time}
 		if _, ok := e.Fields[f.Name]; !ok {
 			e.Sealed = append(e.Sealed, f.Name)
 		}

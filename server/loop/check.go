@@ -20,6 +20,7 @@ type Checked struct {
 	Devices  int
 	Batches  int
 	Groups   int
+	Gaps     int // that devices declared
 	Blobs    int
 	Findings []Finding
 }
@@ -152,11 +153,28 @@ func (c *Checked) rows(tx ReadTx, b Bucket, shas map[string]bool) error {
 func (c *Checked) device(tx ReadTx, d Device) error {
 	where := "device " + d.ID
 	head, have := syncproto.ChainStart(d.ID), uint64(0)
-	err := tx.Batches(d.ID, func(b *Batch) error {
+	gaps, err := tx.Gaps(d.ID, 0, maxGaps)
+	if err != nil {
+		return err
+	}
+	// over goes over what the device declared lost behind where the chain stands.
+	over := func() {
+		for len(gaps) > 0 && gaps[0].From == have+1 {
+			g := gaps[0]
+			lost := syncproto.Lost{Device: d.ID, From: g.From, To: g.To, Head: g.Head.String(), Sig: g.Sig}
+			if _, err := lost.Verify(ed25519.PublicKey(d.PublicKey)); err != nil {
+				c.find(where, "that changes %d to %d are lost is not what the device signed", g.From, g.To)
+			}
+			c.Gaps++
+			head, have, gaps = g.Head, g.To, gaps[1:]
+		}
+	}
+	err = tx.Batches(d.ID, func(b *Batch) error {
 		c.Batches++
 		if b.Foreign {
 			return nil
 		}
+		over()
 		groups, err := b.Groups()
 		if err != nil {
 			c.find(where, "the push up to change %d is damaged: %v", b.Last, err)
@@ -180,6 +198,10 @@ func (c *Checked) device(tx ReadTx, d Device) error {
 		head, have = b.Head, b.Last
 		return nil
 	})
+	over()
+	if err == nil && len(gaps) > 0 {
+		c.find(where, "changes from %d on were declared lost where the chain does not stand", gaps[0].From)
+	}
 	if err == nil && (head != d.Head || have != d.Have) {
 		c.find(where, "its pushes end at change %d, the device's mark at %d", have, d.Have)
 	}

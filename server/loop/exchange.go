@@ -14,11 +14,13 @@ import (
 // that says so. It returns the response's frames; an error refuses the exchange, of which nothing was then stored.
 func (l *Loop) Exchange(ctx context.Context, p Push, reader *Reader) ([]byte, error) {
 	req := p.Request
-	if req.Hello.Versions[0] > syncproto.ProtocolVersion {
-		return nil, syncproto.Refuse(syncproto.CodeVersion, "this server speaks version 1")
-	}
 	if reader != nil && reader.Device != req.Hello.Device {
 		return nil, syncproto.Refuse(syncproto.CodeForeignToken, "the token was issued to another device")
+	}
+	if req.Lost != nil {
+		if err := l.declareLost(ctx, req.Lost); err != nil {
+			return nil, err
+		}
 	}
 	var pushed *Pushed
 	if len(req.Groups) > 0 {
@@ -51,7 +53,7 @@ func (l *Loop) Exchange(ctx context.Context, p Push, reader *Reader) ([]byte, er
 	}
 	more := false
 	if req.Want != nil {
-		if code := mayPull(reader, state); code != "" {
+		if code := mayPull(reader, state, &req.Hello); code != "" {
 			out = syncproto.AppendJSON(out, syncproto.FrameFault, syncproto.Fault{Code: code, Message: code.Words()})
 			frames++
 		} else {
@@ -76,8 +78,12 @@ func Recycle(response []byte) {
 	}
 }
 
-func mayPull(reader *Reader, state string) syncproto.Code {
+// mayPull says why there are no rows for a device. One that speaks other versions may push all the same, since nothing that
+// was captured is turned away, but would not understand them.
+func mayPull(reader *Reader, state string, hello *syncproto.Hello) syncproto.Code {
 	switch {
+	case !hello.Speaks():
+		return syncproto.CodeVersion
 	case reader == nil:
 		return syncproto.CodeTokenInvalid
 	case state == DeviceFrozen:

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -92,12 +93,17 @@ func (w *work) rejudge(h Held, accepted bool) (*syncproto.Outcome, error) {
 		return nil, err
 	}
 	j.captured = first.outcome.Time
+	j.clock, j.received = first.clock, cmp.Or(first.outcome.Received, first.at)
 	g := w.newGroup()
 	g.dseq = h.Dseq
 	w.by = dev.ID
 	sg := syncproto.SignedGroup{Dseq: h.Dseq, Bytes: h.Group}
 	o, err := j.decide(g, sg, parsedGroup{p, perr})
 	var v *verdict
+	if errors.As(err, &v) {
+		v = v.unlessLater(h.Group)
+		err = v
+	}
 	switch {
 	case errors.As(err, &v) && v.status == syncproto.GroupHeld:
 		return &syncproto.Outcome{Dseq: h.Dseq, Status: v.status, Code: v.code, Reason: v.code.Words(), Expiry: h.Expires, Time: o.Time}, nil
@@ -127,7 +133,7 @@ func (w *work) settle(h Held, o syncproto.Outcome) (*syncproto.Outcome, error) {
 	}
 	for i := range outs.Groups {
 		if outs.Groups[i].Dseq == h.Dseq {
-			o.Time = outs.Groups[i].Time // fixed at receipt
+			o.Time, o.Received = cmp.Or(outs.Groups[i].Time, o.Time), outs.Groups[i].Received // fixed at receipt, where it could be read
 			outs.Groups[i] = o
 		}
 	}

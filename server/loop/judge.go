@@ -26,10 +26,13 @@ type judging struct {
 	accepted bool
 	// captured is the corrected time of a group that is judged again: it was fixed at its receipt.
 	captured int64
+	received int64                // when the group under judgement was received
+	last     syncproto.Clock      // of the group before in the same push, at its capture
+	old      *syncproto.GroupTime // what a life that was lost had fixed for the group under judgement, or nil
 }
 
 func (w *work) judge(dev *Device, clock syncproto.Clock) (*judging, error) {
-	j := &judging{w: w, dev: dev, clock: clock, blocked: map[string]bool{}}
+	j := &judging{w: w, dev: dev, clock: clock, received: w.now, blocked: map[string]bool{}}
 	var err error
 	if j.user, err = w.tx.User(dev.User); err != nil {
 		return nil, fmt.Errorf("the device's user: %w", err)
@@ -59,6 +62,16 @@ type verdict struct {
 
 func (v *verdict) Error() string { return string(v.status) + ": " + string(v.code) }
 
+// unlessLater holds what this server would reject for its form or a value, where an app captured it that knows more than the
+// server does: after an upgrade it may be right.
+func (v *verdict) unlessLater(group syncproto.Raw) *verdict {
+	form := v.code == syncproto.CodeBadChange || v.code == syncproto.CodeInvalidValue
+	if v.status == syncproto.GroupRejected && form && syncproto.FromLater(group, catalogVersion) {
+		return &verdict{status: syncproto.GroupHeld, code: syncproto.CodeUnknownKind, days: holdDesk}
+	}
+	return v
+}
+
 func hold(c syncproto.Code, days int) error {
 	return &verdict{status: syncproto.GroupHeld, code: c, days: days}
 }
@@ -82,7 +95,7 @@ func (j *judging) group(sg syncproto.SignedGroup, p parsedGroup) (syncproto.Outc
 	var v *verdict
 	switch {
 	case errors.As(err, &v):
-		return j.refuse(sg, p, v, o.Time)
+		return j.refuse(sg, p, v.unlessLater(sg.Bytes), o)
 	case err != nil:
 		return o, err
 	}
@@ -90,8 +103,8 @@ func (j *judging) group(sg syncproto.SignedGroup, p parsedGroup) (syncproto.Outc
 }
 
 // refuse turns a verdict into an outcome, and an outcome record in the author's bucket.
-func (j *judging) refuse(sg syncproto.SignedGroup, p parsedGroup, v *verdict, captured int64) (syncproto.Outcome, error) {
-	o := syncproto.Outcome{Dseq: sg.Dseq, Status: v.status, Code: v.code, Reason: v.reason, Time: captured}
+func (j *judging) refuse(sg syncproto.SignedGroup, p parsedGroup, v *verdict, fixed syncproto.Outcome) (syncproto.Outcome, error) {
+	o := syncproto.Outcome{Dseq: sg.Dseq, Status: v.status, Code: v.code, Reason: v.reason, Time: fixed.Time, Received: fixed.Received}
 	if o.Reason == "" {
 		o.Reason = v.code.Words()
 	}
@@ -118,9 +131,13 @@ func (j *judging) refuse(sg syncproto.SignedGroup, p parsedGroup, v *verdict, ca
 func (j *judging) decide(g *group, sg syncproto.SignedGroup, p parsedGroup) (syncproto.Outcome, error) {
 	o := syncproto.Outcome{Dseq: sg.Dseq, Status: syncproto.GroupJudged}
 	if p.err == nil {
-		o.Time = j.captured
-		if o.Time == 0 {
-			o.Time = syncproto.CorrectTime(p.Clock, j.clock, j.w.now, 0)
+		switch {
+		case j.captured != 0:
+			o.Time = j.captured
+		case j.old != nil:
+			o.Time, o.Received = j.old.Corrected, j.old.Received
+		default:
+			o.Time = syncproto.CorrectTime(p.Clock, j.clock, j.received, 0)
 		}
 	}
 	if j.dev.State == DeviceRevoked || j.user.Disabled {
@@ -309,6 +326,9 @@ func (t *trial) baseKnown(base syncproto.Stamp) error {
 
 // finish completes a judged group: what follows from its acts, and its outcome record where something is to be said.
 func (t *trial) finish(o *syncproto.Outcome) error {
+	if err := t.timeVisits(o.Time); err != nil {
+		return err
+	}
 	if err := t.g.follow(t.j.user.ID); err != nil {
 		return err
 	}

@@ -136,7 +136,14 @@ func missing(tx ReadTx, x Witness, env syncproto.Envelope, list *[]Lost) error {
 			return err
 		}
 		if arrived {
-			continue
+			origin, n, _ := v.Stamp.Split()
+			gone, err := inGap(tx, origin, n)
+			if err != nil {
+				return err
+			}
+			if !gone { // a change that its phone declared lost never arrives
+				continue
+			}
 		}
 		value := was.Get(name)
 		item := Lost{Ref: x.Ref, Root: env.Root, Field: name, Sealed: value != nil && syncproto.IsSealed(value), By: by, At: v.Time, Device: x.Device, Arrived: x.At}

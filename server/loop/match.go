@@ -27,7 +27,7 @@ type MatchReport struct {
 // RefusedMatch is a finding that no lead could be made of, mostly since nobody said where the person lives.
 type RefusedMatch struct {
 	Rule    int
-	Rows    []casework.Evidence
+	Rows    []casework.SourceRow
 	Message string
 }
 
@@ -37,7 +37,7 @@ func (l *Loop) Match(ctx context.Context, by casework.Actor, on string) (*MatchR
 	if err := by.May(casework.VerbMatch, casework.Subject{Kind: "dataset", Region: by.Region}); err != nil {
 		return nil, err
 	}
-	m := &matchRun{l: l, by: by, rep: &MatchReport{On: l.dayOr(on), Datasets: map[string]int{}}, homes: map[string]*Stored{}, subjects: map[casework.Evidence]syncproto.Raw{}, keys: map[casework.Evidence]string{}}
+	m := &matchRun{l: l, by: by, rep: &MatchReport{On: l.dayOr(on), Datasets: map[string]int{}}, homes: map[string]*Stored{}, subjects: map[casework.SourceRow]syncproto.Raw{}, keys: map[casework.SourceRow]string{}}
 	var found []casework.Match
 	err := l.store.Read(ctx, func(tx ReadTx) error {
 		standards, err := readStandards(tx)
@@ -77,8 +77,8 @@ type matchRun struct {
 	places   *places
 	rep      *MatchReport
 	homes    map[string]*Stored // households by id
-	subjects map[casework.Evidence]syncproto.Raw
-	keys     map[casework.Evidence]string
+	subjects map[casework.SourceRow]syncproto.Raw
+	keys     map[casework.SourceRow]string
 }
 
 // data gathers who is on record in the caller's region and what departments have loaded.
@@ -100,7 +100,7 @@ func (m *matchRun) data(tx ReadTx) (*casework.Data, error) {
 		err = tx.LoadRows(last.N, func(r LoadRow) error {
 			rows = append(rows, casework.Row{Line: r.Line, Key: r.Key, Values: r.Cells})
 			if r.Subject != nil {
-				at := casework.Evidence{Dataset: set.Code, Line: r.Line}
+				at := casework.SourceRow{Dataset: set.Code, Line: r.Line}
 				m.subjects[at], m.keys[at] = slices.Clone(r.Subject), r.Key
 			}
 			return nil

@@ -73,6 +73,9 @@ type ReadTx interface {
 	Twins(kind, after string, limit int) ([]Twin, error)
 	// Witnesses lists what devices brought back of lost lives, in order of arrival behind n, at most limit.
 	Witnesses(after int64, limit int) ([]Witness, error)
+	// Gaps lists what devices declared lost, in order of declaration, of one device, or of all where device is "", behind
+	// n, at most limit.
+	Gaps(device string, after int64, limit int) ([]Gap, error)
 	// ByBlob lists the records that refer to a blob.
 	ByBlob(sha256 string) ([]syncproto.Ref, error)
 
@@ -119,6 +122,8 @@ type Tx interface {
 	AppendAudit(Audit) error
 	// PutWitness keeps a witness; the same row again, or one beyond MaxWitnesses, changes nothing.
 	PutWitness(Witness) error
+	// PutGap keeps what a device declared lost.
+	PutGap(Gap) error
 	// PutBlind makes the record findable by a blind index value of one of its fields, in place of the former one; the
 	// value "" removes it.
 	PutBlind(ref syncproto.Ref, field, index string) error
@@ -185,6 +190,18 @@ type Witness struct {
 	Ref    syncproto.Ref
 	Env    syncproto.Raw
 	Body   syncproto.Raw
+}
+
+// Gap is a range of changes, From to To, that a device declared lost for good. Head is its chain's head behind them, Sig
+// its signature (see syncproto.LostText).
+type Gap struct {
+	N      int64
+	Device string
+	From   uint64
+	To     uint64
+	Head   syncproto.Hash
+	Sig    []byte
+	At     int64
 }
 
 // MaxWitnesses bounds how many rows of lost lives are kept.

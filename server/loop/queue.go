@@ -25,6 +25,8 @@ type Item struct {
 	Ref    syncproto.Ref
 	Region string
 	Fields map[string]any
+	// Evidence names what a reviewer should look at in a visit, the gravest first: see casework.Evidence.
+	Evidence []string
 }
 
 // List is a page of a desk list.
@@ -54,7 +56,11 @@ func (l *Loop) Queue(ctx context.Context, by casework.Actor, f Filter) (*List, e
 			if by.May(casework.VerbList, subjectOf(s.Ref.Kind, s.Bucket, body)) != nil {
 				continue
 			}
-			out.Items = append(out.Items, Item{s.Ref, regionOf(s.Bucket), openFields(body)})
+			item := Item{Ref: s.Ref, Region: regionOf(s.Bucket), Fields: openFields(body)}
+			if s.Ref.Kind == "visit" {
+				_, item.Evidence = evidenceOf(body)
+			}
+			out.Items = append(out.Items, item)
 		}
 		return nil
 	})

@@ -39,6 +39,9 @@ type arrival struct {
 	head   syncproto.Hash
 	prev   syncproto.Hash
 	parsed []parsedGroup
+	times  map[oldTime]syncproto.GroupTime // that a lost life had fixed
+	// received is when groups that are on record already were received, by their numbers; of the present run.
+	received map[uint64]int64
 }
 
 type parsedGroup struct {
@@ -63,7 +66,7 @@ func (l *Loop) Receive(ctx context.Context, p Push) (*Pushed, error) {
 		if errors.As(err, &refusal) && keepsBytes(refusal.Code) {
 			return nil // the frozen device and the foreign bytes are to be committed
 		}
-		receipt = func() syncproto.SignedReceipt { return w.receipt(dev) }
+		receipt = func() syncproto.SignedReceipt { return w.receipt(dev, fixedTimes(a, out, a.received, w.now)) }
 		return err
 	})
 	if err != nil {
@@ -111,6 +114,7 @@ func (l *Loop) examine(ctx context.Context, p Push) (*arrival, error) {
 	if !syncproto.VerifyHead(ed25519.PublicKey(dev.PublicKey), sign.Device, sign.Last, a.head, sign.Sig) {
 		return nil, syncproto.Refuse(syncproto.CodeBadSignature, "")
 	}
+	a.times = l.oldTimes(sign)
 	return a, nil
 }
 
@@ -144,12 +148,21 @@ func (w *work) receive(a *arrival, out *Pushed) (*Device, error) {
 // code says that the device's history is not the one on record.
 func (w *work) replay(a *arrival, dev *Device, out *Pushed) (n int, code syncproto.Code, err error) {
 	expect := dev.Head
+	a.received = map[uint64]int64{}
 	for n < len(a.hashes) && a.Request.Groups[n].Dseq <= dev.Have {
 		g := a.Request.Groups[n]
 		known, err := w.recall(dev.ID, g.Dseq)
+		if errors.Is(err, ErrNotFound) {
+			lost, err := inGap(w.tx, dev.ID, g.Dseq)
+			if err == nil && !lost {
+				err = fmt.Errorf("change %d is on record but its batch is not", g.Dseq)
+			}
+			return n, syncproto.CodeFork, err // the device had declared it lost: its identity is over, and it reissues everything
+		}
 		if err != nil {
 			return n, "", err
 		}
+		a.received[g.Dseq] = known.at
 		if n == 0 {
 			expect = known.prev
 		}
@@ -173,6 +186,8 @@ type recalled struct {
 	hash    syncproto.Hash
 	prev    syncproto.Hash // the chain's head before it
 	outcome syncproto.Outcome
+	at      int64           // when its batch was received
+	clock   syncproto.Clock // of the device then
 }
 
 // recall finds the group that holds a change of a device.
@@ -181,7 +196,7 @@ func (w *work) recall(device string, dseq uint64) (*recalled, error) {
 	if err != nil {
 		return nil, fmt.Errorf("change %d is on record but its batch is not: %w", dseq, err)
 	}
-	groups, err := b.Groups()
+	groups, clock, err := b.open()
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +208,7 @@ func (w *work) recall(device string, dseq uint64) (*recalled, error) {
 	for i, g := range groups {
 		h := syncproto.GroupHash(g.Bytes)
 		if dseq <= g.Last() && i < len(outs.Groups) {
-			return &recalled{g, h, prev, outs.Groups[i]}, nil
+			return &recalled{g, h, prev, outs.Groups[i], b.At, clock}, nil
 		}
 		prev = syncproto.ChainNext(prev, h)
 	}
@@ -202,20 +217,26 @@ func (w *work) recall(device string, dseq uint64) (*recalled, error) {
 
 // Groups returns the groups that were new in the batch.
 func (b *Batch) Groups() ([]syncproto.SignedGroup, error) {
+	groups, _, err := b.open()
+	return groups, err
+}
+
+// open reads a batch: the groups that were new in it, and the device's clock when it sent them.
+func (b *Batch) open() ([]syncproto.SignedGroup, syncproto.Clock, error) {
 	body, err := Decompress(b.Encoding, b.Data, syncproto.MaxPushBytes)
 	if err != nil {
-		return nil, err
+		return nil, syncproto.Clock{}, err
 	}
 	req, err := syncproto.ParseRequest(body)
 	if err != nil {
-		return nil, err
+		return nil, syncproto.Clock{}, err
 	}
 	for i, g := range req.Groups {
 		if g.Dseq >= b.First {
-			return req.Groups[i:], nil
+			return req.Groups[i:], req.Hello.Clock(), nil
 		}
 	}
-	return nil, errors.New("the batch holds none of its groups")
+	return nil, syncproto.Clock{}, errors.New("the batch holds none of its groups")
 }
 
 // maxForeign bounds the evidence that is kept of one device's forks.
@@ -278,11 +299,18 @@ func (w *work) accept(a *arrival, from int, dev *Device, out *Pushed) error {
 		return err
 	}
 	for i := from; i < len(a.hashes); i++ {
+		j.old = nil
+		if t, ok := a.adopted(i, w.now); ok {
+			j.old = &t
+		}
 		o, err := j.group(a.Request.Groups[i], a.parsed[i])
 		if err != nil {
 			return err
 		}
 		out.Outcomes.Groups = append(out.Outcomes.Groups, o)
+		if a.parsed[i].err == nil {
+			j.last = a.parsed[i].Clock
+		}
 	}
 	b := w.batch(a, from)
 	if b.Outcomes, err = json.Marshal(syncproto.Outcomes{Groups: out.Outcomes.Groups[from:]}); err != nil {
@@ -303,8 +331,8 @@ func (w *work) accept(a *arrival, from int, dev *Device, out *Pushed) error {
 }
 
 // receipt signs what is on record of the device, after the commit.
-func (w *work) receipt(dev *Device) syncproto.SignedReceipt {
-	r := syncproto.Receipt{At: w.now, Device: dev.ID, Dseq: dev.Have, Head: dev.Head, Incarnation: w.incarnation}
+func (w *work) receipt(dev *Device, times []syncproto.GroupTime) syncproto.SignedReceipt {
+	r := syncproto.Receipt{At: w.now, Device: dev.ID, Dseq: dev.Have, Head: dev.Head, Incarnation: w.incarnation, Times: times}
 	for name, b := range w.buckets {
 		if len(b.spans) > 0 {
 			r.Heads = append(r.Heads, syncproto.BucketHead{Bucket: name, Head: b.Head})

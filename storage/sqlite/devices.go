@@ -111,3 +111,18 @@ func (t *tx) PutReissued(o syncproto.Origin, device string, dseq uint64) error {
 		"ON CONFLICT (device, dseq, hash) DO UPDATE SET by_device = excluded.by_device, by_dseq = excluded.by_dseq").
 		text(o.Device).num(o.Dseq).blob(o.Hash[:]).text(device).num(dseq).run()
 }
+
+func (v *view) Gaps(device string, after int64, limit int) (list []loop.Gap, err error) {
+	q := v.c.use("SELECT n, device, first, last, head, sig, at FROM gaps WHERE (? = '' OR device = ?) AND n > ? ORDER BY n LIMIT ?").
+		text(device).text(device).int(after).int(int64(limit))
+	err = v.each(q, func(q *stmt) (bool, error) {
+		list = append(list, loop.Gap{N: q.get(0), Device: q.str(1), From: q.uget(2), To: q.uget(3), Head: syncproto.Hash(q.hash(4)), Sig: q.bytes(5), At: q.get(6)})
+		return true, nil
+	})
+	return list, err
+}
+
+func (t *tx) PutGap(g loop.Gap) error {
+	return t.c.use("INSERT INTO gaps (device, first, last, head, sig, at) VALUES (?, ?, ?, ?, ?, ?)").
+		text(g.Device).num(g.From).num(g.To).blob(g.Head[:]).blob(g.Sig).int(g.At).run()
+}

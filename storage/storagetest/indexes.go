@@ -26,6 +26,7 @@ func indexes(t *testing.T, s loop.Store) {
 	})
 	twins(t, s)
 	witnesses(t, s)
+	gaps(t, s)
 	write(t, s, func(tx loop.Tx) error { return tx.PutBlind(a, "id_no", "") })
 	read(t, s, func(tx loop.ReadTx) error {
 		x, err := tx.ByBlind("x")
@@ -77,5 +78,26 @@ func twins(t *testing.T, s loop.Store) {
 			t.Errorf("%v, %v, %v", all, first, rest)
 		}
 		return errors.Join(e1, e2, e3)
+	})
+}
+
+// gaps are listed in order of declaration, of one device or of all.
+func gaps(t *testing.T, s loop.Store) {
+	one := loop.Gap{Device: "d1", From: 4, To: 9, Head: syncproto.Hash{1}, Sig: []byte{2}, At: 3}
+	two := loop.Gap{Device: "d2", From: 1, To: 1, Head: syncproto.Hash{4}, Sig: []byte{5}, At: 6}
+	write(t, s, func(tx loop.Tx) error { return errors.Join(tx.PutGap(one), tx.PutGap(two)) })
+	read(t, s, func(tx loop.ReadTx) error {
+		all, e1 := tx.Gaps("", 0, 10)
+		if len(all) != 2 || all[0].N >= all[1].N {
+			t.Fatalf("%+v", all)
+		}
+		one.N, two.N = all[0].N, all[1].N
+		mine, e2 := tx.Gaps("d2", 0, 10)
+		rest, e3 := tx.Gaps("", one.N, 10)
+		first, e4 := tx.Gaps("", 0, 1)
+		if !reflect.DeepEqual(all, []loop.Gap{one, two}) || !reflect.DeepEqual(mine, all[1:]) || !reflect.DeepEqual(rest, all[1:]) || !reflect.DeepEqual(first, all[:1]) {
+			t.Errorf("%+v, %+v, %+v, %+v", all, mine, rest, first)
+		}
+		return errors.Join(e1, e2, e3, e4)
 	})
 }

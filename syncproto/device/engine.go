@@ -32,6 +32,9 @@ type Options struct {
 	Random io.Reader
 	// Catalog is the catalog version that the app was built with.
 	Catalog int
+	// Retention is how long acknowledged groups are kept without word of a backup, milliseconds by the server's clock; 0
+	// stands for the 60 days of the protocol. Less is for tests and simulations.
+	Retention int64
 }
 
 // Engine is a device. It keeps nothing in memory that its store does not hold, except what belongs to the exchange
@@ -40,8 +43,9 @@ type Engine struct {
 	store     Store
 	opts      Options
 	id        Identity
-	pulls     bool     // whether the last request asked for rows
-	witnesses []string // that the last request brought, by their keys
+	pulls     bool            // whether the last request asked for rows
+	witnesses []string        // that the last request brought, by their keys
+	declared  *syncproto.Lost // that the last request brought
 }
 
 // ErrNotEnrolled says that the store belongs to no device yet.
@@ -65,6 +69,9 @@ func Enrol(s Store, id Identity) error {
 func Open(s Store, o Options) (*Engine, error) {
 	if o.PolicyOf == nil {
 		o.PolicyOf = func(string, string) syncproto.Policy { return syncproto.PolicyLatest }
+	}
+	if o.Retention == 0 {
+		o.Retention = syncproto.RetentionDays * 24 * 3600 * 1000
 	}
 	if o.Random == nil {
 		return nil, errors.New("device: Options.Random is needed")
@@ -94,6 +101,12 @@ type state struct {
 	Incarnation string `json:"incarnation"`
 	Trouble     string `json:"trouble,omitempty"` // a code that needs a person: fork, revoked, …
 	SyncedAt    int64  `json:"synced_at,omitempty"`
+	// Pruned is the last change whose group was forgotten, PrunedHead the chain's head behind it: what comes next builds
+	// on it.
+	Pruned     uint64 `json:"pruned,omitempty"`
+	PrunedHead string `json:"pruned_head,omitempty"`
+	// Offset is how far the phone's wall clock was ahead of the server's when they last spoke, milliseconds.
+	Offset int64 `json:"offset,omitempty"`
 }
 
 // The keys of the store. Rows and the outbox come in order of keys.

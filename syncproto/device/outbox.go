@@ -1,6 +1,8 @@
 package device
 
 import (
+	"errors"
+
 	"aidloop/syncproto"
 )
 
@@ -12,6 +14,7 @@ const (
 	Rejected  = "rejected"  // it can never be applied; its content stays readable here
 	Done      = "done"      // the server's rows carry it
 	Dismissed = "dismissed" // rejected, and the author has seen it
+	Lost      = "lost"      // its bytes are gone from here, and it was declared lost to the server
 )
 
 // Entry is one captured group. Its bytes lie beside it, frozen.
@@ -58,11 +61,17 @@ func entries(t Tx, fn func(*Entry) (bool, error)) error {
 	return nil
 }
 
+// errGone says that a group's bytes are not on this phone any more.
+var errGone = errors.New("device: the group's bytes are gone from this phone")
+
 // frozen reads the group of an entry.
 func frozen(t Tx, dseq uint64) (syncproto.SignedGroup, error) {
 	b, err := t.Get(keyGroup(dseq))
 	if err != nil {
 		return syncproto.SignedGroup{}, err
+	}
+	if len(b) == 0 {
+		return syncproto.SignedGroup{}, errGone
 	}
 	return syncproto.ParseGroupFrame(b)
 }

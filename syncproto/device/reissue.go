@@ -1,6 +1,7 @@
 package device
 
 import (
+	"errors"
 	"fmt"
 
 	"aidloop/syncproto"
@@ -38,7 +39,7 @@ func (e *Engine) Reissue(id Identity) (n int, err error) {
 			}
 		}
 		for _, k := range old {
-			if k.entry.State == Dismissed {
+			if k.entry.State == Dismissed || k.group == nil {
 				continue
 			}
 			if err := k.reissue(t, id, stamps); err != nil {
@@ -46,7 +47,7 @@ func (e *Engine) Reissue(id Identity) (n int, err error) {
 			}
 			n++
 		}
-		if err := t.Delete("receipt"); err != nil {
+		if err := clearPrefix(t, "receipt"); err != nil {
 			return err
 		}
 		return putJSON(t, keyIdentity, id)
@@ -67,6 +68,10 @@ type keptGroup struct {
 func (e *Engine) kept(t Tx) (list []keptGroup, err error) {
 	err = entries(t, func(x *Entry) (bool, error) {
 		sg, err := frozen(t, x.Dseq)
+		if errors.Is(err, errGone) {
+			list = append(list, keptGroup{entry: *x})
+			return true, nil
+		}
 		if err != nil {
 			return false, err
 		}

@@ -1,6 +1,7 @@
 package device
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -22,12 +23,16 @@ func (e *Engine) Request(clock syncproto.Clock, ask Ask) (b []byte, err error) {
 	}
 	e.pulls = !ask.NoPull
 	err = e.store.View(func(t Tx) error {
-		hello := syncproto.Hello{Versions: [2]int{1, 1}, Device: e.id.Device, Catalog: e.opts.Catalog, Caps: []string{"gzip", "zstd"},
+		hello := syncproto.Hello{Versions: [2]int{syncproto.ProtocolVersion, syncproto.ProtocolVersion}, Device: e.id.Device, Catalog: e.opts.Catalog, Caps: []string{"gzip", "zstd"},
 			Wall: clock.Wall, Mono: clock.Mono, Boot: clock.Boot}
 		b = syncproto.AppendJSON(nil, syncproto.FrameHello, hello)
 		frames := 1
-		n, err := e.appendGroups(t, &b, ask.PushBytes)
+		n, err := e.appendLost(t, &b)
 		if err != nil {
+			return err
+		}
+		frames += n
+		if n, err = e.appendGroups(t, &b, ask.PushBytes); err != nil {
 			return err
 		}
 		frames += n
@@ -50,23 +55,38 @@ func (e *Engine) Request(clock syncproto.Clock, ask Ask) (b []byte, err error) {
 	return b, err
 }
 
-// appendGroups adds the groups that the server lacks, and the frame that signs them.
+// appendGroups adds the groups that the server lacks, and the frame that signs them. They begin behind a gap that the
+// request declares, and end before the next one.
 func (e *Engine) appendGroups(t Tx, b *[]byte, limit int) (frames int, err error) {
 	st, err := loadState(t)
 	if err != nil || st.Trouble != "" {
 		return 0, err
 	}
+	from := st.Have
 	sign := syncproto.Sign{Device: e.id.Device, Prev: syncproto.ChainStart(e.id.Device).String()}
+	if st.Pruned > 0 {
+		sign.Prev = st.PrunedHead
+	}
+	if e.declared != nil {
+		from, sign.Prev = e.declared.To, e.declared.Head
+	}
+	receipts, until, err := oldReceipts(t, from+1)
+	if err != nil {
+		return 0, err
+	}
 	size := 0
 	err = entries(t, func(x *Entry) (bool, error) {
-		if x.Last <= st.Have {
+		if x.Last <= from {
 			sign.Prev = x.Head
 			return true, nil
 		}
-		if frames > 0 && (size+x.Size > limit || frames == syncproto.MaxPushGroups) {
+		if frames > 0 && (size+x.Size > limit || frames == syncproto.MaxPushGroups || x.Last > until || x.Dseq != sign.Last+1) {
 			return false, nil
 		}
 		sg, err := frozen(t, x.Dseq)
+		if errors.Is(err, errGone) || err == nil && !x.follows(sign.Prev, sign.Head, sg) {
+			return false, nil // what is before it goes out first, then it is declared lost
+		}
 		if err != nil {
 			return false, err
 		}
@@ -87,6 +107,7 @@ func (e *Engine) appendGroups(t Tx, b *[]byte, limit int) (frames int, err error
 		return 0, err
 	}
 	sign.Sig = syncproto.SignHead(e.id.Private, e.id.Device, sign.Last, head)
+	sign.Receipts = receipts.until(sign.Last)
 	*b = syncproto.AppendJSON(*b, syncproto.FrameSign, sign)
 	return frames + 1, nil
 }
@@ -152,19 +173,16 @@ func (e *Engine) Refused(refusal *syncproto.Error) (again bool, err error) {
 // rewind goes back to what the server has, for instance after it was restored from a backup. The device keeps its
 // acknowledged groups for this; where it no longer has them, a person must know.
 func (e *Engine) rewind(t Tx, st *state, refusal *syncproto.Error) (bool, error) {
-	known := refusal.Have == 0
-	oldest := uint64(0)
+	// Below what was pruned the device cannot compare heads: all of it was once acknowledged by this server.
+	known := refusal.Have == 0 || refusal.Have < st.Pruned || refusal.Have == st.Pruned && refusal.Head.String() == st.PrunedHead
 	err := entries(t, func(x *Entry) (bool, error) {
-		if oldest == 0 {
-			oldest = x.Dseq
-		}
 		known = known || x.Last == refusal.Have && x.Head == refusal.Head.String()
 		return true, nil
 	})
 	if err != nil {
 		return false, err
 	}
-	if !known || oldest > refusal.Have+1 {
+	if !known {
 		st.Trouble = string(syncproto.CodeDseqGap)
 		return false, nil
 	}
@@ -172,5 +190,14 @@ func (e *Engine) rewind(t Tx, st *state, refusal *syncproto.Error) (bool, error)
 		return false, fmt.Errorf("device: the server asks for what it was sent")
 	}
 	st.Have = refusal.Have
-	return true, unsettle(t, st.Have)
+	if err := unsettle(t, st.Have); err != nil {
+		return false, err
+	}
+	if _, err := e.gap(t, *st); errors.Is(err, errNoHead) {
+		st.Trouble = string(syncproto.CodeDseqGap)
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	return true, settleGone(t, st.Have)
 }

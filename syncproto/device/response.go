@@ -136,6 +136,9 @@ func (r *Response) unreachable(t Tx) error {
 }
 
 func (r *Response) hello(h *syncproto.HelloReply) error {
+	if h.Version != syncproto.ProtocolVersion {
+		return syncproto.Refuse(syncproto.CodeVersion, "the server answers in a version that this app does not speak")
+	}
 	r.inc, r.server = h.Incarnation, h.Now
 	return r.e.store.Update(func(t Tx) error {
 		st, err := loadState(t)
@@ -164,9 +167,13 @@ func (r *Response) hello(h *syncproto.HelloReply) error {
 			}
 			st.Have = h.Have
 		}
-		if err := prune(t, st, r.server); err != nil {
+		if err := r.e.afterGap(t, &st, h, r.server); err != nil {
 			return err
 		}
+		if err := prune(t, &st, r.server, r.e.opts.Retention); err != nil {
+			return err
+		}
+		st.Offset = r.now - h.Now
 		return putJSON(t, keyState, st)
 	})
 }
@@ -176,7 +183,7 @@ func (r *Response) hello(h *syncproto.HelloReply) error {
 func unsettle(t Tx, have uint64) error {
 	var list []Entry
 	err := entries(t, func(x *Entry) (bool, error) {
-		if x.Last > have && x.State != Pending && x.State != Dismissed {
+		if x.Last > have && x.State != Pending && x.State != Dismissed && x.State != Lost {
 			list = append(list, *x)
 		}
 		return true, nil
@@ -193,12 +200,12 @@ func unsettle(t Tx, have uint64) error {
 
 // prune forgets groups that the server's rows carry and a backup holds, or that are older than the time for which
 // they are kept without word of one.
-func prune(t Tx, st state, now int64) error {
-	var gone []uint64
+func prune(t Tx, st *state, now, retention int64) error {
+	var gone []Entry
 	err := entries(t, func(x *Entry) (bool, error) {
-		old := now-x.DoneAt > syncproto.RetentionDays*24*3600*1000
-		if (x.State == Done || x.State == Dismissed) && x.Last < st.Have && (x.Last <= st.Safe || x.DoneAt > 0 && old) {
-			gone = append(gone, x.Dseq)
+		old := now-x.DoneAt > retention
+		if (x.State == Done || x.State == Dismissed || x.State == Lost) && x.Last < st.Have && (x.Last <= st.Safe || x.DoneAt > 0 && old) {
+			gone = append(gone, *x)
 			return true, nil
 		}
 		return false, nil // the chain is kept without holes
@@ -206,15 +213,19 @@ func prune(t Tx, st state, now int64) error {
 	if err != nil {
 		return err
 	}
-	for _, n := range gone[:max(len(gone)-1, 0)] { // the last one stays: its head opens the next push
-		if err := t.Delete(keyEntry(n)); err != nil {
+	for _, x := range gone[:max(len(gone)-1, 0)] { // the last one stays: its head opens the next push
+		if err := t.Delete(keyEntry(x.Dseq)); err != nil {
 			return err
 		}
-		if err := t.Delete(keyGroup(n)); err != nil {
+		if err := t.Delete(keyGroup(x.Dseq)); err != nil {
 			return err
 		}
+		st.Pruned, st.PrunedHead = x.Last, x.Head
 	}
-	return nil
+	if len(gone) < 2 {
+		return nil
+	}
+	return pruneReceipts(t, st.Pruned)
 }
 
 func (r *Response) outcomes(o *syncproto.Outcomes) error {
@@ -273,7 +284,7 @@ func (r *Response) receipt(s *syncproto.SignedReceipt) error {
 	if !s.Verify(r.e.id.ServerKey) {
 		return syncproto.Refuse(syncproto.CodeBadSignature, "the receipt is not signed by the server")
 	}
-	return r.e.store.Update(func(t Tx) error { return putJSON(t, "receipt", s) })
+	return r.e.store.Update(func(t Tx) error { return keepReceipt(t, r.e.id.Device, s) })
 }
 
 // begin opens a bucket. Rows that were staged before go on being staged, unless the server starts afresh.

@@ -17,6 +17,11 @@ type Status struct {
 	Trouble    syncproto.Code // needs a person: fork, revoked, …
 	SyncedAt   int64          // the last whole exchange, milliseconds
 	Have, Next uint64
+	Lost       []LostRange // what this phone had to declare lost after a restore of the server
+	// ClockOffset is how far the phone's clock was ahead of the server's when they last spoke, milliseconds; ClockOff says
+	// that its owner should set it right. Nothing is refused for it.
+	ClockOffset int64
+	ClockOff    bool
 }
 
 // Status sums up what is only on this phone, at so many bytes per second, and what needs attention.
@@ -26,7 +31,8 @@ func (e *Engine) Status(bytesPerSecond int64) (s Status, err error) {
 		if err != nil {
 			return err
 		}
-		s = Status{Trouble: syncproto.Code(st.Trouble), SyncedAt: st.SyncedAt, Have: st.Have, Next: st.Next}
+		s = Status{Trouble: syncproto.Code(st.Trouble), SyncedAt: st.SyncedAt, Have: st.Have, Next: st.Next,
+			ClockOffset: st.Offset, ClockOff: syncproto.ClockOff(st.Offset)}
 		err = entries(t, func(x *Entry) (bool, error) {
 			if x.Last > st.Have {
 				if s.OnlyHere++; s.Oldest == 0 || x.Captured < s.Oldest {
@@ -56,6 +62,15 @@ func (e *Engine) Status(bytesPerSecond int64) (s Status, err error) {
 		}
 		if bytesPerSecond > 0 {
 			s.Seconds = (s.OnlyBytes + bytesPerSecond - 1) / bytesPerSecond
+		}
+		err = t.Scan("gap/", func(_ string, value []byte) (bool, error) {
+			var g LostRange
+			err := unmarshal(value, &g)
+			s.Lost = append(s.Lost, g)
+			return true, err
+		})
+		if err != nil {
+			return err
 		}
 		return t.Scan("incident/", func(_ string, value []byte) (bool, error) {
 			var i Incident

@@ -1,6 +1,7 @@
 package device
 
 import (
+	"errors"
 	"strings"
 
 	"aidloop/syncproto"
@@ -45,6 +46,9 @@ func (e *Engine) pending(t Tx) (list []pendingChange, err error) {
 			return true, nil
 		}
 		sg, err := frozen(t, x.Dseq)
+		if errors.Is(err, errGone) {
+			return true, nil // a damaged store: everything else is shown all the same
+		}
 		if err != nil {
 			return false, err
 		}

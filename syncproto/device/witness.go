@@ -16,14 +16,18 @@ func (r *Response) bearWitness(t Tx, bucket string, next map[string][]byte) erro
 	if ok, err := getJSON(t, keyCursor(bucket), &cur); err != nil || !ok || cur.Incarnation == r.inc {
 		return err
 	}
+	st, err := loadState(t)
+	if err != nil {
+		return err
+	}
 	kept := 0
 	if err := t.Scan(keyWitness, func(string, []byte) (bool, error) { kept++; return true, nil }); err != nil {
 		return err
 	}
 	lost := map[string][]byte{}
-	err := t.Scan(keyRows(bucket), func(key string, old []byte) (bool, error) {
+	err = t.Scan(keyRows(bucket), func(key string, old []byte) (bool, error) {
 		ref := strings.TrimPrefix(key, keyRows(bucket))
-		is, err := r.differs(old, next[ref])
+		is, err := r.differs(old, next[ref], st.Pruned)
 		if is {
 			lost[keyWitness+cur.Incarnation+"/"+bucket+"/"+ref] = old
 		}
@@ -39,9 +43,10 @@ func (r *Response) bearWitness(t Tx, bucket string, next map[string][]byte) erro
 
 const keyWitness = "witness/"
 
-// differs reports whether a row holds a version that another one lacks, and that this phone did not write. Outcomes
+// differs reports whether a row holds a version that another one lacks, and that this phone cannot push again: it did not
+// write it, or has forgotten what it captured, up to its change pruned. Outcomes
 // are written anew when the groups are judged again, and keys are no business of people's.
-func (r *Response) differs(old, next []byte) (bool, error) {
+func (r *Response) differs(old, next []byte, pruned uint64) (bool, error) {
 	was, _, err := parsedRow(old)
 	if err != nil || was == nil || was.Kind == "outcome" || was.Kind == "key" {
 		return false, err
@@ -52,7 +57,7 @@ func (r *Response) differs(old, next []byte) (bool, error) {
 	}
 	fields := append([]syncproto.FieldVersion{{Version: was.Version}}, was.Fields...)
 	for _, f := range fields {
-		if origin, _, _ := f.Stamp.Split(); origin == r.e.id.Device {
+		if origin, n, _ := f.Stamp.Split(); origin == r.e.id.Device && n > pruned {
 			continue
 		}
 		if now == nil || f.Name == "" && now.Version.Stamp != f.Stamp || f.Name != "" && now.Of(f.Name).Stamp != f.Stamp {

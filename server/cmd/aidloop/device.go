@@ -159,6 +159,12 @@ func (c *statusCmd) Run() error {
 		for _, i := range s.Incidents {
 			fmt.Printf("incident in %s at %d\n", i.Bucket, i.Seq)
 		}
+		for _, g := range s.Lost {
+			fmt.Printf("lost     %d to %d: 服务器恢复备份后需要这些内容,但本机已不再保存;请对照纸质记录补录\n", g.From, g.To)
+		}
+		if s.ClockOff {
+			fmt.Printf("clock: 本机时间比服务器%s %s,请在系统设置中打开自动对时;已采集的内容不受影响\n", aheadOrBehind(s.ClockOffset), (time.Duration(max(s.ClockOffset, -s.ClockOffset)) * time.Millisecond).Round(time.Second))
+		}
 		if s.Trouble != "" {
 			fmt.Printf("trouble: %s %s\n", s.Trouble, s.Trouble.Words())
 		}
@@ -167,6 +173,13 @@ func (c *statusCmd) Run() error {
 		}
 		return nil
 	})
+}
+
+func aheadOrBehind(ms int64) string {
+	if ms > 0 {
+		return "快"
+	}
+	return "慢"
 }
 
 type conflictsCmd struct{ phoneFlag }

@@ -32,6 +32,9 @@ func (c *verifyCmd) Run() error {
 		return err
 	}
 	fmt.Printf("%d buckets, %d rows, %d ledger entries; %d devices, %d pushes, %d groups; %d photos\n", r.Buckets, r.Rows, r.Entries, r.Devices, r.Batches, r.Groups, r.Blobs)
+	if r.Gaps > 0 {
+		fmt.Printf("%d times a device declared changes lost, which a restore had taken back and it did not hold any more\n", r.Gaps)
+	}
 	for _, f := range r.Findings {
 		fmt.Printf("  %s: %s\n", f.Where, f.What)
 	}
