@@ -142,10 +142,7 @@ func (r *Request) add(f Frame, at int) error {
 		if err := f.Decode(r.Want); err != nil {
 			return err
 		}
-		if len(r.Want.Cursors) > MaxCursors || len(r.Want.Left) > MaxCursors {
-			return Refuse(CodeTooLarge, "more cursors than allowed")
-		}
-		return nil
+		return r.Want.check()
 	}
 	return Refuse(CodeMalformed, fmt.Sprintf("unknown frame %q", rune(f.Type)))
 }
