@@ -16,7 +16,6 @@ const (
 	MaxInt          = 1<<53 - 1
 	MaxCursors      = 512  // buckets in one request
 	MaxWitnesses    = 2000 // witness frames in one request
-	MaxRepairs      = 16   // buckets that one request asks to repair
 	SnapshotRows    = 5000 // buckets with more live rows may be served as snapshots
 	RepairRows      = 1000 // buckets below this are refetched whole instead of by leaf
 	TombstoneDays   = 400

@@ -77,12 +77,12 @@ type Want struct {
 	Cursors  []BucketCursor `json:"cursors"`
 	Left     []Left         `json:"left,omitempty"`
 	MaxBytes int            `json:"max_bytes,omitempty"`
-	Repair   []Repair       `json:"repair,omitempty"` // at most MaxRepairs
+	Repair   []Repair       `json:"repair,omitempty"` // at most MaxCursors
 }
 
 // check refuses a want beyond its bounds.
 func (w *Want) check() error {
-	if len(w.Cursors) > MaxCursors || len(w.Left) > MaxCursors || len(w.Repair) > MaxRepairs {
+	if len(w.Cursors) > MaxCursors || len(w.Left) > MaxCursors || len(w.Repair) > MaxCursors {
 		return Refuse(CodeTooLarge, "more cursors than allowed")
 	}
 	for i := range w.Repair {

@@ -25,7 +25,7 @@ func Schema() Raw {
 	bounds := map[string]any{"bucket": MaxBucketLen, "cursors": MaxCursors, "witnesses": MaxWitnesses, "depth": MaxDepth, "frame_bytes": MaxFrameBytes,
 		"group_bytes": MaxGroupBytes, "group_changes": MaxGroupChanges, "id": MaxIDLen, "int": MaxInt, "late_grant_days": LateGrantDays,
 		"missing_base_days": MissingBaseDays, "name": MaxNameLen, "page_bytes": MaxPageBytes, "push_bytes": MaxPushBytes,
-		"push_groups": MaxPushGroups, "repair_rows": RepairRows, "repairs": MaxRepairs, "retention_days": RetentionDays, "snapshot_rows": SnapshotRows,
+		"push_groups": MaxPushGroups, "repair_rows": RepairRows, "retention_days": RetentionDays, "snapshot_rows": SnapshotRows,
 		"tombstone_days": TombstoneDays}
 	return Fields(map[string]any{"version": ProtocolVersion, "frames": frames, "codes": strs(codes), "bounds": bounds,
 		"operations": []any{string(OpPut), string(OpSet), string(OpAct), string(OpDelete)},

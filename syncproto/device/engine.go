@@ -32,6 +32,8 @@ type Options struct {
 	Random io.Reader
 	// Catalog is the catalog version that the app was built with.
 	Catalog int
+	// RepairRows is from how many rows on a bucket is repaired by leaves; 0 stands for the protocol's number.
+	RepairRows int
 }
 
 // Engine is a device. It keeps nothing in memory that its store does not hold, except what belongs to the exchange
@@ -69,6 +71,9 @@ func Open(s Store, o Options) (*Engine, error) {
 	if o.Random == nil {
 		return nil, errors.New("device: Options.Random is needed")
 	}
+	if o.RepairRows <= 0 {
+		o.RepairRows = syncproto.RepairRows
+	}
 	e := &Engine{store: s, opts: o}
 	err := s.View(func(t Tx) error {
 		ok, err := getJSON(t, keyIdentity, &e.id)
@@ -94,12 +99,14 @@ type state struct {
 	Incarnation string `json:"incarnation"`
 	Trouble     string `json:"trouble,omitempty"` // a code that needs a person: fork, revoked, …
 	SyncedAt    int64  `json:"synced_at,omitempty"`
+	ExaminedAt  int64  `json:"examined_at,omitempty"` // when all rows were last added up, by the server's clock
 }
 
 // The keys of the store. Rows and the outbox come in order of keys.
 const (
-	keyIdentity = "identity"
-	keyState    = "state"
+	keyIdentity  = "identity"
+	keyState     = "state"
+	keyIncidents = "incidents"
 )
 
 func keyCursor(bucket string) string          { return "cursor/" + bucket }
@@ -111,6 +118,7 @@ func keyStaging(bucket string) string         { return "staging/" + bucket }
 func keyEntry(dseq uint64) string             { return fmt.Sprintf("outbox/%016d", dseq) }
 func keyGroup(dseq uint64) string             { return fmt.Sprintf("group/%016d", dseq) }
 func keyLeft(bucket string) string            { return "left/" + bucket }
+func keyRepair(bucket string) string          { return "repair/" + bucket }
 
 func putJSON(t Tx, key string, v any) error {
 	b, err := json.Marshal(v)
@@ -147,9 +155,4 @@ type cursor struct {
 
 func (c cursor) String() string {
 	return syncproto.Cursor{Incarnation: c.Incarnation, Seq: c.Seq}.String()
-}
-
-func parseDigest(s string) (syncproto.Digest, error) {
-	h, err := syncproto.ParseHash(s)
-	return syncproto.Digest(h), err
 }
