@@ -59,6 +59,7 @@ const (
 	VerbAmend           Verb = "amend"
 	VerbMergeHouseholds Verb = "merge_households"
 	VerbReadLost        Verb = "read_lost"
+	VerbReadIncidents   Verb = "read_incidents"
 	VerbMoveHousehold   Verb = "move_household"
 )
 
@@ -97,10 +98,10 @@ func permissions() (list []Permission) {
 	allow(RoleTownLeader, ScopeRegion, VerbList, VerbReadCase, VerbAssign, VerbListUsers, VerbGrant, VerbTransfer, VerbMarkDuplicate, VerbMoveHousehold, VerbReadLost)
 	allow(RoleBureauOfficer, ScopeRegion, VerbList, VerbReadCase, VerbReadSealed, VerbDispatch, VerbAssign, VerbVerify, VerbRefer,
 		VerbCloseReferral, VerbFeedBack, VerbImportLeads, VerbRegister, VerbListUsers, VerbGrant, VerbMarkDuplicate,
-		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost)
+		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbReadIncidents)
 	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral)
 	allow(RoleAuditor, ScopeRegion, VerbReadAudit)
-	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReference)
+	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReadIncidents, VerbReference)
 	allow(RoleSystem, ScopeAll, VerbRegister, VerbReference, VerbManageUsers, VerbGrant, VerbImportLeads, VerbDispatch)
 	return list
 }
