@@ -74,6 +74,7 @@ func Mount(app *fiber.App, o Options) *API {
 	a.settlements()
 	a.households()
 	a.lost()
+	a.incidents()
 	a.dispositions()
 	a.referrals()
 	a.leads()
