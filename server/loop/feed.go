@@ -126,8 +126,8 @@ func (f *feeding) bucket(name string, cur syncproto.Cursor, known bool) error {
 	return nil
 }
 
-func (f *feeding) checkpoint(b Bucket) {
-	f.json(syncproto.FrameCheckpoint, syncproto.Checkpoint{Bucket: b.Name, Incarnation: f.inc, Seq: b.Seq, Count: b.Count, Digest: b.Digest.String()})
+func (f *feeding) checkpoint(head Bucket) {
+	f.json(syncproto.FrameCheckpoint, syncproto.Checkpoint{Bucket: head.Name, Incarnation: f.inc, Seq: head.Seq, Count: head.Count, Digest: head.Digest.String()})
 }
 
 // valid reports whether a checkpoint's cursor is a place in this database's own past: of the present life, or of a former

@@ -405,3 +405,35 @@ func TestOverlayWaitsForTheRightLife(t *testing.T) {
 		t.Error("the change left the overlay before its rows arrived")
 	}
 }
+
+// What became of the groups is read again when the author's bucket goes on in another life of the server: that one may
+// hold what the former one had decided since.
+func TestOutcomesAreReadAgainInAnotherLife(t *testing.T) {
+	e, _ := phone(t)
+	put(t, e, "mine", 5)
+	env := sp.Envelope{Ref: sp.Ref{Kind: "outcome", ID: sp.DerivedID("outcome", dev+":1")}, Version: sp.Version{Stamp: "inc:1", Time: 1}}
+	body := sp.Fields(map[string]any{"status": "held", "code": "stale_state", "reason": "请稍候"}).Bytes()
+	sum := sp.Digest{}.Add(sp.RowHash(env.Bytes(), body)).String()
+	own := sp.BucketUser + user
+	said := reply(1).json(sp.FrameOutcomes, sp.Outcomes{Groups: []sp.Outcome{{Dseq: 1, Status: sp.GroupHeld, Code: sp.CodeStaleState}}}).
+		json(sp.FrameBucket, sp.BucketStart{Bucket: own, Fresh: true})
+	said.b, said.frames = sp.AppendRow(said.b, 1, env.Bytes(), body), said.frames+1
+	mustTake(t, e, said.json(sp.FrameCheckpoint, sp.Checkpoint{Bucket: own, Incarnation: "inc", Seq: 1, Count: 1, Digest: sum}).end())
+	mustTake(t, e, reply(1).json(sp.FrameOutcomes, sp.Outcomes{Groups: []sp.Outcome{{Dseq: 1, Status: sp.GroupJudged, Replay: true}}}).end())
+	state := func() string {
+		list, err := e.Outbox()
+		if err != nil || len(list) != 1 {
+			t.Fatalf("%+v, %v", list, err)
+		}
+		return list[0].State
+	}
+	if state() != device.Done {
+		t.Fatalf("it is %s", state())
+	}
+	mustTake(t, e, (&response{}).json(sp.FrameHelloReply, sp.HelloReply{Version: 1, Incarnation: "other", Have: 1, Head: sp.Hash{}.String()}).
+		json(sp.FrameBucket, sp.BucketStart{Bucket: own, From: 1}).
+		json(sp.FrameCheckpoint, sp.Checkpoint{Bucket: own, Incarnation: "other", Seq: 1, Count: 1, Digest: sum}).end())
+	if state() != device.Held {
+		t.Errorf("it is %s, and the server holds it", state())
+	}
+}
