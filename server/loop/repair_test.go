@@ -286,6 +286,7 @@ func TestCursorsOfFormerLives(t *testing.T) {
 	if err := c.store.Backup(t.Context(), backup); err != nil {
 		t.Fatal(err)
 	}
+	saved := *p
 	p.push(p.group(refOf(home), p.visit(home, "", "v2")...))
 	lost := at()
 
@@ -300,6 +301,17 @@ func TestCursorsOfFormerLives(t *testing.T) {
 		}
 	})
 	restored := c.looping(store, 0)
+	all, _ := feed(t, restored, r, syncproto.Want{Cursors: []syncproto.BucketCursor{{Bucket: grid, Cursor: end.String()}}})
+	if got := all[grid]; got == nil || got.start.Fresh || len(got.rows) > 0 || got.check == nil || got.check.Seq != end.Seq || got.check.Incarnation == end.Incarnation {
+		t.Fatalf("a cursor at the end does not come home: %+v", got)
+	}
+	c.loop, p = restored, &saved
+	p.push(p.group(refOf(home), p.visit(home, "", "v3")...))
+	p.push(p.group(refOf(home), p.visit(home, "", "v4")...))
+	head := at()
+	if head.Seq < lost.Seq {
+		t.Fatalf("the new life is at %s, the lost one was at %s", head, lost)
+	}
 	for _, x := range []struct {
 		name  string
 		at    syncproto.BucketCursor
@@ -307,8 +319,8 @@ func TestCursorsOfFormerLives(t *testing.T) {
 		from  uint64
 		rows  []string
 	}{
-		{"before the end", syncproto.BucketCursor{Cursor: early.String()}, false, early.Seq, []string{"visit/v1"}},
-		{"at the end", syncproto.BucketCursor{Cursor: end.String()}, false, end.Seq, nil},
+		{"before the end", syncproto.BucketCursor{Cursor: early.String()}, false, early.Seq, []string{"visit/v1", "visit/v3", "visit/v4"}},
+		{"at the end", syncproto.BucketCursor{Cursor: end.String()}, false, end.Seq, []string{"visit/v3", "visit/v4"}},
 		{"beyond the end", syncproto.BucketCursor{Cursor: lost.String()}, true, 0, nil},
 		{"staged", syncproto.BucketCursor{Cursor: early.String(), Staged: true}, true, 0, nil},
 		{"of no life", syncproto.BucketCursor{Cursor: "nobody:1"}, true, 0, nil},
@@ -317,7 +329,7 @@ func TestCursorsOfFormerLives(t *testing.T) {
 			x.at.Bucket = grid
 			all, _ := feed(t, restored, r, syncproto.Want{Cursors: []syncproto.BucketCursor{x.at}})
 			got := all[grid]
-			if got == nil || got.start.Fresh != x.fresh || got.start.From != x.from || got.check == nil || got.check.Incarnation == early.Incarnation || got.check.Seq != end.Seq {
+			if got == nil || got.start.Fresh != x.fresh || got.start.From != x.from || got.check == nil || got.check.Incarnation == early.Incarnation || got.check.Seq != head.Seq {
 				t.Fatalf("%+v", got)
 			}
 			if !x.fresh && !slices.Equal(got.refs, x.rows) {
