@@ -42,7 +42,7 @@ func (r *Response) apply(t Tx, c *syncproto.Checkpoint) error {
 		if err := r.bearWitness(t, r.bucket, rows); err != nil {
 			return err
 		}
-		if err := forget(t, r.bucket); err != nil {
+		if err := r.forget(t, r.bucket, rows); err != nil {
 			return err
 		}
 	case r.leaves != nil:
@@ -116,18 +116,6 @@ func (r *Response) applyRow(t Tx, key string, payload []byte) error {
 		return err
 	}
 	return t.Put("place/"+key, []byte(r.bucket))
-}
-
-// remove takes a row away. Where the record has a place in another bucket by now, that one stays.
-func (r *Response) remove(t Tx, key string) error {
-	if err := t.Delete(keyRows(r.bucket) + key); err != nil {
-		return err
-	}
-	place, err := t.Get("place/" + key)
-	if err != nil || string(place) != r.bucket {
-		return err
-	}
-	return t.Delete("place/" + key)
 }
 
 // release takes groups off the overlay whose rows have arrived, and follows open groups to their end by the outcome

@@ -437,3 +437,27 @@ func TestOutcomesAreReadAgainInAnotherLife(t *testing.T) {
 		t.Errorf("it is %s, and the server holds it", state())
 	}
 }
+
+// A record that a lost life had moved to another bucket is found again where this life has it, although that bucket
+// has nothing new to say.
+func TestRecordIsFoundWhereThisLifeHasIt(t *testing.T) {
+	for _, other := range []string{"grid:430681102212-000", "grid:430681102212-002"} {
+		e, _ := phone(t)
+		env, body := row{"a", 1}.bytes()
+		sum := sp.Digest{}.Add(sp.RowHash(env, body)).String()
+		say := func(inc string) *response {
+			return (&response{}).json(sp.FrameHelloReply, sp.HelloReply{Version: 1, Incarnation: inc, Head: sp.Hash{}.String()})
+		}
+		check := func(r *response, bucket, inc string, n int64, digest string) []byte {
+			return r.json(sp.FrameCheckpoint, sp.Checkpoint{Bucket: bucket, Incarnation: inc, Seq: 1, Count: n, Digest: digest}).end()
+		}
+		mustTake(t, e, check(say("inc").json(sp.FrameBucket, start).rows(1, row{"a", 1}), grid, "inc", 1, sum))
+		mustTake(t, e, check(say("inc").json(sp.FrameBucket, sp.BucketStart{Bucket: other, Fresh: true}).rows(1, row{"a", 1}), other, "inc", 1, sum))
+		mustTake(t, e, check(say("new").json(sp.FrameBucket, sp.BucketStart{Bucket: grid, From: 1}), grid, "new", 1, sum))
+		mustTake(t, e, check(say("new").json(sp.FrameBucket, sp.BucketStart{Bucket: other, Fresh: true}), other, "new", 0, sp.Hash{}.String()))
+		v, err := e.View(sp.Ref{Kind: "visit", ID: "a"})
+		if err != nil || v == nil || v.Bucket != grid {
+			t.Errorf("it is at %+v, %v", v, err)
+		}
+	}
+}

@@ -28,6 +28,7 @@ type Response struct {
 	stage  staging
 	afresh bool               // the open bucket began afresh: what was staged before is void
 	leaves *syncproto.LeafSet // the open bucket's rows replace these leaves
+	others []string           // the buckets that are held, once they were looked for
 	again  bool               // a bucket did not add up, and asking once more can help
 	rows   map[string][]byte  // of the open bucket, not yet durable: "kind/id" → row frame, or nothing for an exit
 	fault  *syncproto.Fault
@@ -383,7 +384,7 @@ func (r *Response) drop(d *syncproto.Drop) error {
 		if err := r.bearWitness(t, d.Bucket, nil); err != nil {
 			return err
 		}
-		if err := forget(t, d.Bucket); err != nil {
+		if err := r.forget(t, d.Bucket, nil); err != nil {
 			return err
 		}
 		if err := t.Delete(keyRepair(d.Bucket)); err != nil {
@@ -391,31 +392,4 @@ func (r *Response) drop(d *syncproto.Drop) error {
 		}
 		return t.Delete(keyCursor(d.Bucket))
 	})
-}
-
-// forget erases a bucket's rows, staged ones included. The outbox is never touched.
-func forget(t Tx, bucket string) error {
-	var refs []string
-	err := t.Scan(keyRows(bucket), func(key string, _ []byte) (bool, error) {
-		refs = append(refs, key[len(keyRows(bucket)):])
-		return true, nil
-	})
-	if err != nil {
-		return err
-	}
-	for _, ref := range refs {
-		if place, err := t.Get("place/" + ref); err != nil {
-			return err
-		} else if string(place) == bucket {
-			if err := t.Delete("place/" + ref); err != nil {
-				return err
-			}
-		}
-	}
-	for _, prefix := range []string{keyRows(bucket), keyStaged(bucket)} {
-		if err := clearPrefix(t, prefix); err != nil {
-			return err
-		}
-	}
-	return t.Delete(keyStaging(bucket))
 }
