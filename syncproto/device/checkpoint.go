@@ -37,18 +37,8 @@ func (r *Response) apply(t Tx, c *syncproto.Checkpoint) error {
 	if _, err := getJSON(t, keyCursor(r.bucket), &former); err != nil {
 		return err
 	}
-	switch {
-	case r.stage.Fresh:
-		if err := r.bearWitness(t, r.bucket, rows); err != nil {
-			return err
-		}
-		if err := r.forget(t, r.bucket, rows); err != nil {
-			return err
-		}
-	case r.leaves != nil:
-		if err := r.replaceLeaves(t, rows); err != nil {
-			return err
-		}
+	if err := r.makeRoom(t, rows); err != nil {
+		return err
 	}
 	for _, key := range sortedKeys(rows) {
 		if err := r.applyRow(t, key, rows[key]); err != nil {
@@ -74,8 +64,23 @@ func (r *Response) apply(t Tx, c *syncproto.Checkpoint) error {
 			return err
 		}
 	}
+	// Another life may know other outcomes, although this bucket's rows are the same in both.
 	anew := r.stage.Fresh || former.Incarnation != c.Incarnation
 	return r.release(t, c.Seq, anew)
+}
+
+// makeRoom takes away, or marks among the rows that arrived, what they replace besides their own former versions.
+func (r *Response) makeRoom(t Tx, rows map[string][]byte) error {
+	switch {
+	case r.stage.Fresh:
+		if err := r.bearWitness(t, r.bucket, rows); err != nil {
+			return err
+		}
+		return r.forget(t, r.bucket, rows)
+	case r.leaves != nil:
+		return r.replaceLeaves(t, rows)
+	}
+	return nil
 }
 
 // arrived are the rows staged at earlier pages, with those of this response over them.
