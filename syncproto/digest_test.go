@@ -79,3 +79,44 @@ func TestHashText(t *testing.T) {
 		}
 	}
 }
+
+// Leaves part the digest: they add up to it, a row is in one of them, and what differs is found there and nowhere else.
+func TestLeavesPartTheDigest(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		ids := rapid.SliceOfNDistinct(rapid.StringMatching(`[a-z0-9]{1,8}`), 1, 20, rapid.ID).Draw(t, "ids")
+		spoilt := ids[rapid.IntRange(0, len(ids)-1).Draw(t, "spoilt")]
+		var mine, yours Leaves
+		var sum Digest
+		for _, id := range ids {
+			ref, row := Ref{"visit", id}, hash().Draw(t, "row")
+			sum = sum.Add(row)
+			yours.Add(ref, row)
+			if id == spoilt {
+				row[0] ^= 1
+			}
+			mine.Add(ref, row)
+		}
+		if yours.Digest() != sum {
+			t.Fatal("the leaves do not add up to the digest")
+		}
+		again, err := ParseLeaves(yours.Bytes())
+		if err != nil || *again != yours {
+			t.Fatalf("they came back otherwise: %v", err)
+		}
+		set := mine.Differing(&yours)
+		if set != yours.Differing(&mine) || set.Len() != 1 || !set.Has(Leaf(Ref{"visit", spoilt})) {
+			t.Fatalf("%s differ, want leaf %d alone", set, Leaf(Ref{"visit", spoilt}))
+		}
+		if back, err := ParseLeafSet(set.String()); err != nil || back != set {
+			t.Fatalf("%s became %s, %v", set, back, err)
+		}
+	})
+	for _, n := range []int{0, LeavesBytes - 1, LeavesBytes + 1} {
+		if _, err := ParseLeaves(make([]byte, n)); err == nil {
+			t.Errorf("%d bytes pass for leaves", n)
+		}
+	}
+	if _, err := ParseLeafSet("80"); err == nil {
+		t.Error("two digits pass for a set of leaves")
+	}
+}

@@ -168,10 +168,7 @@ func (r *Request) add(f Frame, at int) error {
 		if err := f.Decode(r.Want); err != nil {
 			return err
 		}
-		if len(r.Want.Cursors) > MaxCursors || len(r.Want.Left) > MaxCursors {
-			return Refuse(CodeTooLarge, "more cursors than allowed")
-		}
-		return nil
+		return r.Want.check()
 	}
 	return nil // a frame of a later version: what else is in the request is taken all the same
 }

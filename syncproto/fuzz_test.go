@@ -64,6 +64,10 @@ func FuzzRequest(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(push)
+	want := sp.AppendJSON(nil, sp.FrameHello, sp.Hello{Versions: [2]int{1, 1}, Device: "d"})
+	want = sp.AppendJSON(want, sp.FrameWant, sp.Want{Cursors: []sp.BucketCursor{{Bucket: "ref", Cursor: "i:1", Staged: true}},
+		Repair: []sp.Repair{{Bucket: "user:u", Cursor: "i:2", Digest: sp.Hash{}.String(), Leaves: (&sp.Leaves{}).Bytes()}}})
+	f.Add(sp.AppendJSON(want, sp.FrameEnd, sp.End{Frames: 2}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		req, err := sp.ParseRequest(b)
 		if err != nil {

@@ -33,10 +33,37 @@ type Sign struct {
 	Receipts []SignedReceipt `json:"receipts,omitempty"`
 }
 
-// BucketCursor is where a device stands in a bucket.
+// BucketCursor is where a device stands in a bucket. Staged says that it is the cursor of a page: what was staged up to
+// it is no state that the bucket ever had, so that it means nothing to another life of the server.
 type BucketCursor struct {
 	Bucket string `json:"bucket"`
 	Cursor string `json:"cursor"`
+	Staged bool   `json:"staged,omitempty"`
+}
+
+// Repair says that a bucket's rows did not add up on the device, and asks for it in place of a cursor. Cursor, Count
+// and Digest are of the checkpoint that failed, as the device's own rows had it. Leaves are
+// the digests of the rows that it shows now, see Leaves.Bytes; without them the bucket is sent afresh.
+type Repair struct {
+	Bucket string `json:"bucket"`
+	Cursor string `json:"cursor"`
+	Count  int64  `json:"count"`
+	Digest string `json:"digest"`
+	Leaves []byte `json:"leaves,omitempty"` // base64 of 256 × 32 bytes
+}
+
+// check refuses what no device can mean.
+func (r *Repair) check() error {
+	if !ValidBucket(r.Bucket) || r.Count < 0 || r.Count > MaxInt || r.Leaves != nil && len(r.Leaves) != LeavesBytes {
+		return Refuse(CodeMalformed, "a repair with a bad bucket, count or leaves")
+	}
+	if _, err := ParseHash(r.Digest); err != nil {
+		return Refuse(CodeMalformed, "a repair with a bad digest")
+	}
+	if _, err := ParseCursor(r.Cursor); err != nil {
+		return Refuse(CodeMalformed, "a repair with a bad cursor")
+	}
+	return nil
 }
 
 // Left acknowledges that a bucket was dropped, with what the device held at the cursor. An attestation, not a proof.
@@ -53,6 +80,20 @@ type Want struct {
 	Cursors  []BucketCursor `json:"cursors"`
 	Left     []Left         `json:"left,omitempty"`
 	MaxBytes int            `json:"max_bytes,omitempty"`
+	Repair   []Repair       `json:"repair,omitempty"` // at most MaxCursors
+}
+
+// check refuses a want beyond its bounds.
+func (w *Want) check() error {
+	if len(w.Cursors) > MaxCursors || len(w.Left) > MaxCursors || len(w.Repair) > MaxCursors {
+		return Refuse(CodeTooLarge, "more cursors than allowed")
+	}
+	for i := range w.Repair {
+		if err := w.Repair[i].check(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // End closes a request or a response. Frames counts the frames before it, so that a cut stream is never taken for a
@@ -158,11 +199,13 @@ func (s *SignedReceipt) Verify(key ed25519.PublicKey) bool {
 }
 
 // BucketStart opens a bucket's rows. From is the cursor that they build on; Fresh says that they are the whole bucket
-// and that rows absent from it are gone, whatever the device held.
+// and that rows absent from it are gone, whatever the device held. Leaves, a LeafSet, answers a Repair: the rows are all
+// live rows of these leaves, and what else the device holds in them is gone; no page parts them.
 type BucketStart struct {
 	Bucket string `json:"bucket"`
 	From   uint64 `json:"from"`
 	Fresh  bool   `json:"fresh,omitempty"`
+	Leaves string `json:"leaves,omitempty"`
 }
 
 // Exit says that a record left the bucket. Where it went is not said.

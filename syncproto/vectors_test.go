@@ -3,6 +3,7 @@ package syncproto_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"flag"
@@ -28,6 +29,7 @@ type vectors struct {
 	Chain    chainVector         `json:"chain"`
 	Rows     []rowVector         `json:"rows"`
 	Digest   map[string]string   `json:"digest"`
+	Leaves   map[string]string   `json:"leaves"` // of the rows: SHA-256 of the bytes on the wire, and the set of leaves that are not zero
 	Seal     []sealVector        `json:"seal"`
 	Wrap     map[string]string   `json:"wrap"`
 	Clock    []clockVector       `json:"clock"`
@@ -150,12 +152,16 @@ func makeVectors() vectors {
 	v.Chain = chainVector{hex.EncodeToString(seed), dev, start.String(), head.String(), string(sp.SignedText(dev, 2, head)), hex.EncodeToString(sp.SignHead(priv, dev, 2, head))}
 
 	var sum sp.Digest
+	leaves := &sp.Leaves{}
 	for _, e := range []sp.Envelope{env, changed} {
 		body := []byte(`{"q_wages":120000}`)
 		h := sp.RowHash(e.Bytes(), body)
 		sum = sum.Add(h)
+		leaves.Add(e.Ref, h)
 		v.Rows = append(v.Rows, rowVector{string(e.Bytes()), string(body), h.String(), int(sp.Leaf(e.Ref))})
 	}
+	hashed := sha256.Sum256(leaves.Bytes())
+	v.Leaves = map[string]string{"bytes_sha256": hex.EncodeToString(hashed[:]), "not_zero": leaves.Differing(&sp.Leaves{}).String()}
 	v.Digest = map[string]string{"of_rows": sum.String(), "minus_first": sum.Sub(must(sp.ParseHash(v.Rows[0].Hash))).String()}
 
 	for _, c := range []clockVector{{[2]int64{1000, 10}, [2]int64{5000, 4010}, true, 1764000000000, 0, 0}, {[2]int64{0, 0}, [2]int64{3600000, 0}, false, 1764000000000, 0, 0},

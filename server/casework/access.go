@@ -60,6 +60,7 @@ const (
 	VerbAmend           Verb = "amend"
 	VerbMergeHouseholds Verb = "merge_households"
 	VerbReadLost        Verb = "read_lost"
+	VerbReadIncidents   Verb = "read_incidents"
 	VerbMoveHousehold   Verb = "move_household"
 	VerbSimulate        Verb = "simulate"
 	VerbLoadDataset     Verb = "load_dataset"
@@ -102,10 +103,10 @@ func permissions() (list []Permission) {
 	allow(RoleTownLeader, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbAssign, VerbListUsers, VerbGrant, VerbTransfer, VerbMarkDuplicate, VerbMoveHousehold, VerbReadLost)
 	allow(RoleBureauOfficer, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbReadSealed, VerbDispatch, VerbAssign, VerbVerify, VerbRefer,
 		VerbCloseReferral, VerbFeedBack, VerbImportLeads, VerbRegister, VerbListUsers, VerbGrant, VerbMarkDuplicate,
-		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbSimulate, VerbLoadDataset, VerbMatch)
+		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbReadIncidents, VerbSimulate, VerbLoadDataset, VerbMatch)
 	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral, VerbLoadDataset)
 	allow(RoleAuditor, ScopeRegion, VerbReadAudit)
-	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReference)
+	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReadIncidents, VerbReference)
 	allow(RoleSystem, ScopeAll, VerbRegister, VerbReference, VerbManageUsers, VerbGrant, VerbImportLeads, VerbDispatch)
 	return list
 }

@@ -77,6 +77,7 @@ func Mount(app *fiber.App, o Options) *API {
 	a.matching()
 	a.lost()
 	a.histories()
+	a.incidents()
 	a.dispositions()
 	a.referrals()
 	a.leads()

@@ -22,6 +22,11 @@ type feeding struct {
 	frames int
 	budget int
 	more   bool
+
+	l         *Loop
+	device    string
+	repairs   map[string]*syncproto.Repair
+	incidents []Incident
 }
 
 func (f *feeding) json(t syncproto.FrameType, v any) {
@@ -35,19 +40,22 @@ func (f *feeding) json(t syncproto.FrameType, v any) {
 // before the rows they open, then ref, then grids in order of names. Stored bytes go out as they are. It returns the
 // number of frames, and whether the budget ended before the feed.
 func (l *Loop) Feed(ctx context.Context, r Reader, want *syncproto.Want, dst []byte) (out []byte, frames int, more bool, err error) {
-	f := &feeding{out: dst, budget: syncproto.PageBytes}
+	f := &feeding{out: dst, budget: syncproto.PageBytes, l: l, device: r.Device}
 	if want.MaxBytes > 0 {
 		f.budget = min(max(want.MaxBytes, 4096), syncproto.MaxPageBytes)
 	}
 	err = l.store.Read(ctx, func(tx ReadTx) error {
 		f.tx, f.inc, f.frames, f.more = tx, tx.Incarnation(), 0, false
-		f.out = f.out[:len(dst)]
+		f.out, f.incidents = f.out[:len(dst)], nil
 		scope, err := l.scope(tx, r.User)
 		if err != nil {
 			return err
 		}
 		return f.all(scope, want)
 	})
+	if err == nil {
+		err = l.writeDown(ctx, f.incidents)
+	}
 	return f.out, f.frames, f.more, err
 }
 
@@ -62,8 +70,13 @@ func (f *feeding) all(scope []string, want *syncproto.Want) error {
 		if err != nil {
 			return syncproto.Refuse(syncproto.CodeMalformed, "want: "+err.Error())
 		}
-		at[c.Bucket] = cur
+		// What was staged in another life is no state that the bucket ever had: a page leaves out rows that later pages
+		// would have brought anew, and those may lie before the page again.
+		if !c.Staged || cur.Incarnation == f.inc {
+			at[c.Bucket] = cur
+		}
 	}
+	f.wanted(scope, want.Repair)
 	for _, bucket := range scope {
 		if f.more {
 			return nil
@@ -76,16 +89,27 @@ func (f *feeding) all(scope []string, want *syncproto.Want) error {
 	return nil
 }
 
-// bucket sends one bucket. A cursor of another incarnation, beyond the head or below the floor starts afresh.
+// bucket sends one bucket. A cursor of a life that was lost, beyond the head or below the floor starts afresh. One of a
+// former life before its end goes on, and a checkpoint brings it home even where nothing is new.
 func (f *feeding) bucket(name string, cur syncproto.Cursor, known bool) error {
 	head, err := f.tx.Bucket(name)
 	if err != nil {
 		return err
 	}
-	fresh := !known || cur.Incarnation != f.inc || cur.Seq > head.Seq || cur.Seq < head.Floor
+	if rep := f.repairs[name]; rep != nil {
+		if done, err := f.repair(head, rep); done || err != nil {
+			return err
+		}
+		known = false
+	}
+	valid, err := f.valid(name, cur)
+	if err != nil {
+		return err
+	}
+	fresh := !known || !valid || cur.Seq > head.Seq || cur.Seq < head.Floor
 	if fresh {
 		cur.Seq = 0
-	} else if cur.Seq == head.Seq {
+	} else if cur.Seq == head.Seq && cur.Incarnation == f.inc {
 		return nil // the device verified this head when it got there
 	}
 	f.out = slices.Grow(f.out, f.room(head.Seq-cur.Seq, head.Count))
@@ -98,8 +122,27 @@ func (f *feeding) bucket(name string, cur syncproto.Cursor, known bool) error {
 		f.json(syncproto.FramePage, syncproto.Page{Seq: sent})
 		return nil
 	}
-	f.json(syncproto.FrameCheckpoint, syncproto.Checkpoint{Bucket: name, Incarnation: f.inc, Seq: head.Seq, Count: head.Count, Digest: head.Digest.String()})
+	f.checkpoint(head)
 	return nil
+}
+
+func (f *feeding) checkpoint(head Bucket) {
+	f.json(syncproto.FrameCheckpoint, syncproto.Checkpoint{Bucket: head.Name, Incarnation: f.inc, Seq: head.Seq, Count: head.Count, Digest: head.Digest.String()})
+}
+
+// valid reports whether a checkpoint's cursor is a place in this database's own past: of the present life, or of a former
+// one up to the seq at which that bucket was put back. Up to there both lives have the same rows with the same seqs, and
+// the present one numbers on behind it. A life is told apart by the token beside the database (storage/sqlite/life.go);
+// where that was put back too and a new life passes for the former one, only the checkpoint's digest can tell.
+func (f *feeding) valid(bucket string, cur syncproto.Cursor) (bool, error) {
+	if cur.Incarnation == f.inc || cur.Incarnation == "" {
+		return cur.Incarnation != "", nil
+	}
+	end, err := f.tx.LifeEnd(cur.Incarnation, bucket)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return cur.Seq <= end, err
 }
 
 // room guesses how many bytes a bucket's rows will take, so that a page is not copied again and again as it grows.

@@ -24,6 +24,8 @@ type Options struct {
 	NewID   func() string               // mints UUIDv7 ids
 	Poke    func([]syncproto.BucketSeq) // told, after the commit, which buckets have grown
 	Log     *slog.Logger
+	// RepairRows is from how many rows on a bucket is repaired by leaves; 0 stands for the protocol's number.
+	RepairRows int
 }
 
 // Loop runs the verbs. It keeps no state of its own and is safe for concurrent use.
@@ -34,6 +36,7 @@ type Loop struct {
 	newID   func() string
 	poke    func([]syncproto.BucketSeq)
 	log     *slog.Logger
+	repair  int64
 }
 
 // New makes a Loop.
@@ -44,7 +47,10 @@ func New(o Options) *Loop {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Loop{o.Store, o.Clock, o.Secrets, o.NewID, o.Poke, o.Log}
+	if o.RepairRows <= 0 {
+		o.RepairRows = syncproto.RepairRows
+	}
+	return &Loop{o.Store, o.Clock, o.Secrets, o.NewID, o.Poke, o.Log, int64(o.RepairRows)}
 }
 
 // ServerKey is the public key that devices check receipts with.

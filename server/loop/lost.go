@@ -83,12 +83,7 @@ func lostRegion(tx ReadTx, x Witness, root syncproto.Ref) string {
 			return regionOf(s.Bucket)
 		}
 	}
-	if d, err := tx.Device(x.Device); err == nil {
-		if u, err := tx.User(d.User); err == nil {
-			return u.Region
-		}
-	}
-	return ""
+	return regionOfDevice(tx, x.Device)
 }
 
 // missing adds the fields of a witness that are not on record, and never were in this life.

@@ -32,6 +32,10 @@ type Clock func() time.Time
 type ReadTx interface {
 	// Incarnation is the id of the database's present life: minted when it is first opened and after every restore.
 	Incarnation() string
+	// LifeEnd tells how far a bucket's cursors of an incarnation are true: the seq of the bucket's head when that life
+	// ended, as it was put back, or its present head in the present life; 0 where the bucket had none. It returns
+	// ErrNotFound for an incarnation that this database never had.
+	LifeEnd(incarnation, bucket string) (uint64, error)
 	// Record returns a record by kind and id, deleted ones included, or ErrNotFound. Its bytes may be kept.
 	Record(ref syncproto.Ref) (*Stored, error)
 	// ByRoot hands over the live records of a root, the root itself included, in order of kind and id.
@@ -76,6 +80,8 @@ type ReadTx interface {
 	// Gaps lists what devices declared lost, in order of declaration, of one device, or of all where device is "", behind
 	// n, at most limit.
 	Gaps(device string, after int64, limit int) ([]Gap, error)
+	// Incidents lists incidents, newest first, with id < before (0: from the newest), at most limit.
+	Incidents(before int64, limit int) ([]Incident, error)
 	// ByBlob lists the records that refer to a blob.
 	ByBlob(sha256 string) ([]syncproto.Ref, error)
 
@@ -124,6 +130,9 @@ type Tx interface {
 	PutWitness(Witness) error
 	// PutGap keeps what a device declared lost.
 	PutGap(Gap) error
+	// PutIncident keeps an incident. The same device, bucket and cursor again changes nothing; of a device the newest
+	// MaxIncidents are kept.
+	PutIncident(Incident) error
 	// PutBlind makes the record findable by a blind index value of one of its fields, in place of the former one; the
 	// value "" removes it.
 	PutBlind(ref syncproto.Ref, field, index string) error
@@ -206,6 +215,25 @@ type Gap struct {
 
 // MaxWitnesses bounds how many rows of lost lives are kept.
 const MaxWitnesses = 200_000
+
+// Incident is a bucket whose rows did not add up on a device at a cursor: what they came to there, and what the bucket
+// was when the device asked for a repair.
+type Incident struct {
+	ID           int64
+	At           int64
+	Device       string
+	Bucket       string
+	Cursor       string
+	Count        int64
+	Digest       syncproto.Digest
+	Seq          uint64 // the bucket's head
+	ServerCount  int64
+	ServerDigest syncproto.Digest
+	Leaves       string // those that differed, a syncproto.LeafSet; "" where the whole bucket was sent
+}
+
+// MaxIncidents bounds how many incidents of a device are kept.
+const MaxIncidents = 200
 
 // Entry is one entry of a bucket's feed.
 type Entry struct {

@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -145,22 +144,4 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
-}
-
-// KnownIncarnation tells how far the cursors of an incarnation are true: end gives a bucket's last seq that belongs
-// to it, and false for a bucket that it did not have. For the present incarnation that is the bucket's head. It
-// returns loop.ErrNotFound for an incarnation that this database never had.
-func (s *Store) KnownIncarnation(ctx context.Context, id string) (end func(bucket string) (uint64, bool), err error) {
-	ends := map[string]uint64{}
-	err = s.read(ctx, func(v *view) error {
-		ends, err = v.ends(id)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return func(bucket string) (uint64, bool) {
-		seq, ok := ends[bucket]
-		return seq, ok
-	}, nil
 }

@@ -80,12 +80,22 @@ func TestRestoreBeginsANewLife(t *testing.T) {
 	if incarnation(t, s) == first {
 		t.Error("a restored database goes on under its old name")
 	}
-	end, err := s.KnownIncarnation(t.Context(), first)
-	if err != nil {
+	if err := s.Write(t.Context(), func(tx loop.Tx) error { return tx.PutBucket(loop.Bucket{Name: "ref", Seq: 7}) }); err != nil {
 		t.Fatal(err)
 	}
-	if seq, ok := end("ref"); !ok || seq != 4 {
-		t.Errorf("the former life ended at %d, %v", seq, ok)
+	err = s.Read(t.Context(), func(tx loop.ReadTx) error {
+		for _, x := range []struct {
+			life, bucket string
+			end          uint64
+		}{{first, "ref", 4}, {first, "user:u", 0}, {tx.Incarnation(), "ref", 7}} {
+			if end, err := tx.LifeEnd(x.life, x.bucket); err != nil || end != x.end {
+				t.Errorf("%s of %s ended at %d, %v, want %d", x.bucket, x.life, end, err, x.end)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

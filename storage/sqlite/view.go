@@ -221,21 +221,19 @@ func (v *view) Setting(name string) (value string, err error) {
 	return value, err
 }
 
-// ends reads how far the cursors of an incarnation are true.
-func (v *view) ends(id string) (map[string]uint64, error) {
+func (v *view) LifeEnd(incarnation, bucket string) (seq uint64, err error) {
 	life := int64(0)
-	if err := one(v.c.use("SELECT n FROM incarnations WHERE id = ?").text(id), func(q *stmt) { life = q.get(0) }); err != nil {
-		return nil, err
+	if err := one(v.c.use("SELECT n FROM incarnations WHERE id = ?").text(incarnation), func(q *stmt) { life = q.get(0) }); err != nil {
+		return 0, err
 	}
-	q := v.c.use("SELECT b.name, e.seq FROM incarnation_ends e JOIN buckets b ON b.n = e.bucket WHERE e.incarnation = ?").int(life)
 	if life == v.s.life {
-		_ = q.done()
-		q = v.c.use("SELECT name, seq FROM buckets WHERE written = 1")
+		b, err := v.Bucket(bucket)
+		return b.Seq, err
 	}
-	ends := map[string]uint64{}
-	err := v.each(q, func(q *stmt) (bool, error) {
-		ends[q.str(0)] = q.uget(1)
-		return true, nil
-	})
-	return ends, err
+	err = one(v.c.use("SELECT e.seq FROM incarnation_ends e JOIN buckets b ON b.n = e.bucket WHERE e.incarnation = ? AND b.name = ?").int(life).text(bucket),
+		func(q *stmt) { seq = q.uget(0) })
+	if err == loop.ErrNotFound {
+		err = nil
+	}
+	return seq, err
 }

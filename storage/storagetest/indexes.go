@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"testing"
@@ -27,6 +28,8 @@ func indexes(t *testing.T, s loop.Store) {
 	twins(t, s)
 	witnesses(t, s)
 	gaps(t, s)
+	incidents(t, s)
+	lifeEnds(t, s)
 	write(t, s, func(tx loop.Tx) error { return tx.PutBlind(a, "id_no", "") })
 	read(t, s, func(tx loop.ReadTx) error {
 		x, err := tx.ByBlind("x")
@@ -99,5 +102,63 @@ func gaps(t *testing.T, s loop.Store) {
 			t.Errorf("%+v, %+v, %+v, %+v", all, mine, rest, first)
 		}
 		return errors.Join(e1, e2, e3, e4)
+	})
+}
+
+// incidents are kept once each, newest first, and of a device the newest ones.
+func incidents(t *testing.T, s loop.Store) {
+	at := func(device string, n int) loop.Incident {
+		return loop.Incident{At: int64(n), Device: device, Bucket: "grid:g", Cursor: fmt.Sprint("i:", n), Count: 2, Digest: syncproto.Digest{1}, Seq: 3, ServerCount: 4,
+			ServerDigest: syncproto.Digest{2}, Leaves: syncproto.LeafSet{1}.String()}
+	}
+	write(t, s, func(tx loop.Tx) error {
+		again := at("d1", 1)
+		again.At = 9
+		return errors.Join(tx.PutIncident(at("d1", 1)), tx.PutIncident(at("d2", 1)), tx.PutIncident(again))
+	})
+	read(t, s, func(tx loop.ReadTx) error {
+		all, e1 := tx.Incidents(0, 10)
+		if len(all) != 2 || all[0].ID <= all[1].ID {
+			t.Fatalf("%+v", all)
+		}
+		want := at("d1", 1)
+		want.ID = all[1].ID
+		first, e2 := tx.Incidents(0, 1)
+		rest, e3 := tx.Incidents(all[0].ID, 10)
+		if !reflect.DeepEqual(first, all[:1]) || !reflect.DeepEqual(rest, []loop.Incident{want}) {
+			t.Errorf("%+v, %+v", first, rest)
+		}
+		return errors.Join(e1, e2, e3)
+	})
+	write(t, s, func(tx loop.Tx) error {
+		for n := range loop.MaxIncidents + 5 {
+			if err := tx.PutIncident(at("d1", n+1)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	read(t, s, func(tx loop.ReadTx) error {
+		all, err := tx.Incidents(0, 2*loop.MaxIncidents)
+		if len(all) != loop.MaxIncidents+1 || all[0].Cursor != fmt.Sprint("i:", loop.MaxIncidents+5) || all[len(all)-1].Device != "d2" {
+			t.Errorf("%d are kept, from %+v to %+v", len(all), all[0], all[len(all)-1])
+		}
+		return err
+	})
+}
+
+// lifeEnds: the present life ends at the buckets' heads, and one that never was is not found.
+func lifeEnds(t *testing.T, s loop.Store) {
+	write(t, s, func(tx loop.Tx) error { return tx.PutBucket(loop.Bucket{Name: "grid:life", Seq: 4}) })
+	read(t, s, func(tx loop.ReadTx) error {
+		end, e1 := tx.LifeEnd(tx.Incarnation(), "grid:life")
+		none, e2 := tx.LifeEnd(tx.Incarnation(), "grid:nobody")
+		if end != 4 || none != 0 {
+			t.Errorf("%d, %d", end, none)
+		}
+		if _, err := tx.LifeEnd("nobody", "grid:life"); !errors.Is(err, loop.ErrNotFound) {
+			t.Errorf("a life that never was: %v", err)
+		}
+		return errors.Join(e1, e2)
 	})
 }

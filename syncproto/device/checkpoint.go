@@ -9,16 +9,22 @@ import (
 )
 
 // checkpoint makes everything that arrived of a bucket visible at once, after adding up the device's own rows. A
-// mismatch is written down as an incident and the bucket is fetched afresh; the outbox is never touched.
+// mismatch is written down as an incident and the bucket is asked for again; the outbox is never touched.
 func (r *Response) checkpoint(c *syncproto.Checkpoint) error {
 	if c.Bucket != r.bucket {
 		return syncproto.Refuse(syncproto.CodeMalformed, "a checkpoint of another bucket")
 	}
 	err := r.e.store.Update(func(t Tx) error { return r.apply(t, c) })
-	if errors.Is(err, errMismatch) {
-		err = r.e.store.Update(func(t Tx) error { return r.incident(t, c) })
+	var found *mismatch
+	if errors.As(err, &found) {
+		found.bucket, found.at = c.Bucket, syncproto.Cursor{Incarnation: c.Incarnation, Seq: c.Seq}
+		err = r.e.store.Update(func(t Tx) error {
+			again, err := r.e.incident(t, found, r.now)
+			r.again = r.again || again
+			return err
+		})
 	}
-	r.rows, r.bucket = map[string][]byte{}, ""
+	r.rows, r.bucket, r.leaves = map[string][]byte{}, "", nil
 	return err
 }
 
@@ -27,50 +33,59 @@ func (r *Response) apply(t Tx, c *syncproto.Checkpoint) error {
 	if err != nil {
 		return err
 	}
-	var cur cursor
-	if r.stage.Fresh {
-		if err := r.bearWitness(t, r.bucket, rows); err != nil {
-			return err
-		}
-		if err := forget(t, r.bucket); err != nil {
-			return err
-		}
-	} else if _, err := getJSON(t, keyCursor(r.bucket), &cur); err != nil {
+	var former cursor
+	if _, err := getJSON(t, keyCursor(r.bucket), &former); err != nil {
 		return err
 	}
-	var sum syncproto.Digest
-	if cur.Digest != "" {
-		if sum, err = parseDigest(cur.Digest); err != nil {
-			return err
-		}
+	if err := r.makeRoom(t, rows); err != nil {
+		return err
 	}
 	for _, key := range sortedKeys(rows) {
-		if err := r.applyRow(t, key, rows[key], &cur, &sum); err != nil {
+		if err := r.applyRow(t, key, rows[key]); err != nil {
 			return err
 		}
 	}
-	if cur.Count != c.Count || sum.String() != c.Digest {
-		return errMismatch
+	// Nothing is carried over from the former sum: what rotted on the disk must be found too.
+	count, sum, err := tally(t, r.bucket, nil)
+	if err != nil {
+		return err
 	}
-	cur.Incarnation, cur.Seq, cur.Digest = c.Incarnation, c.Seq, sum.String()
-	if err := putJSON(t, keyCursor(r.bucket), cur); err != nil {
+	if count != c.Count || sum.String() != c.Digest {
+		return &mismatch{count: count, sum: sum}
+	}
+	if err := putJSON(t, keyCursor(r.bucket), cursor{c.Incarnation, c.Seq, count, sum.String()}); err != nil {
 		return err
 	}
 	if err := clearPrefix(t, keyStaged(r.bucket)); err != nil {
 		return err
 	}
-	if err := t.Delete(keyStaging(r.bucket)); err != nil {
-		return err
+	for _, key := range []string{keyStaging(r.bucket), keyLeft(r.bucket), keyRepair(r.bucket)} {
+		if err := t.Delete(key); err != nil {
+			return err
+		}
 	}
-	if err := t.Delete(keyLeft(r.bucket)); err != nil {
-		return err
+	// Another life may know other outcomes, although this bucket's rows are the same in both.
+	anew := r.stage.Fresh || former.Incarnation != c.Incarnation
+	return r.release(t, c.Seq, anew)
+}
+
+// makeRoom takes away, or marks among the rows that arrived, what they replace besides their own former versions.
+func (r *Response) makeRoom(t Tx, rows map[string][]byte) error {
+	switch {
+	case r.stage.Fresh:
+		if err := r.bearWitness(t, r.bucket, rows); err != nil {
+			return err
+		}
+		return r.forget(t, r.bucket, rows)
+	case r.leaves != nil:
+		return r.replaceLeaves(t, rows)
 	}
-	return r.release(t, cur.Seq)
+	return nil
 }
 
 // arrived are the rows staged at earlier pages, with those of this response over them.
 func (r *Response) arrived(t Tx) (map[string][]byte, error) {
-	if r.afresh {
+	if r.afresh || r.leaves != nil {
 		return r.rows, nil
 	}
 	rows := map[string][]byte{}
@@ -85,58 +100,32 @@ func (r *Response) arrived(t Tx) (map[string][]byte, error) {
 	return rows, err
 }
 
-// applyRow puts one row in place of what stood there, or takes it away.
-func (r *Response) applyRow(t Tx, key string, payload []byte, cur *cursor, sum *syncproto.Digest) error {
-	at := keyRows(r.bucket) + key
-	old, err := t.Get(at)
-	if err != nil {
-		return err
-	}
-	if len(old) > 0 {
-		row, err := syncproto.ParseRow(old)
-		if err != nil {
-			return err
-		}
-		*sum = sum.Sub(syncproto.RowHash(row.Envelope, row.Body))
-		cur.Count--
-	}
+// applyRow puts one row in place of what stood there, or takes it away. A staged row that cannot be read any more has
+// rotted: nothing of the bucket can be right.
+func (r *Response) applyRow(t Tx, key string, payload []byte) error {
 	if len(payload) == 0 {
 		return r.remove(t, key)
 	}
 	row, err := syncproto.ParseRow(payload)
 	if err != nil {
-		return err
+		return &mismatch{}
 	}
 	env, err := syncproto.ParseEnvelope(row.Envelope)
 	if err != nil {
-		return err
+		return &mismatch{}
 	}
 	if env.Deleted {
 		return r.remove(t, key)
 	}
-	*sum = sum.Add(syncproto.RowHash(row.Envelope, row.Body))
-	cur.Count++
-	if err := t.Put(at, payload); err != nil {
+	if err := t.Put(keyRows(r.bucket)+key, payload); err != nil {
 		return err
 	}
 	return t.Put("place/"+key, []byte(r.bucket))
 }
 
-// remove takes a row away. Where the record has a place in another bucket by now, that one stays.
-func (r *Response) remove(t Tx, key string) error {
-	if err := t.Delete(keyRows(r.bucket) + key); err != nil {
-		return err
-	}
-	place, err := t.Get("place/" + key)
-	if err != nil || string(place) != r.bucket {
-		return err
-	}
-	return t.Delete("place/" + key)
-}
-
 // release takes groups off the overlay whose rows have arrived, and follows open groups to their end by the outcome
-// records of the author's bucket.
-func (r *Response) release(t Tx, seq uint64) error {
+// records of the author's bucket; anew where that begins afresh, or goes on in another life of the server.
+func (r *Response) release(t Tx, seq uint64, anew bool) error {
 	var list []Entry
 	err := entries(t, func(x *Entry) (bool, error) {
 		if x.State == Awaiting || x.State == Held {
@@ -147,7 +136,7 @@ func (r *Response) release(t Tx, seq uint64) error {
 	if err != nil {
 		return err
 	}
-	if r.stage.Fresh && r.bucket == r.e.userBucket() {
+	if anew && r.bucket == r.e.userBucket() {
 		if err := r.recall(t); err != nil {
 			return err
 		}
@@ -168,8 +157,8 @@ func (r *Response) release(t Tx, seq uint64) error {
 	return nil
 }
 
-// recall reads the outcomes of decided groups again when the author's bucket begins afresh: a server that was put back
-// from a backup may hold what it had decided since, or have judged anew what was held. Whatever is not simply applied
+// recall reads the outcomes of decided groups again when the author's bucket begins afresh or anew: a server that was put
+// back from a backup may hold what it had decided since, or have judged anew what was held. Whatever is not simply applied
 // has an outcome record, so that where there is none the group was.
 func (r *Response) recall(t Tx) error {
 	var list []Entry
@@ -185,7 +174,7 @@ func (r *Response) recall(t Tx) error {
 			known, open := false, x.State == Held || x.State == Rejected
 			x.State = Held
 			if known, err = r.follow(t, x); err == nil && !known && open {
-				err = x.settle(t, plain, r.server)
+				err = x.settle(t, plain, r)
 			}
 		}
 	}
@@ -208,25 +197,5 @@ func (r *Response) follow(t Tx, x *Entry) (known bool, err error) {
 	if bucket := rec.Body.Str("bucket"); bucket != "" {
 		o.At = &syncproto.BucketSeq{Bucket: bucket, Seq: uint64(rec.Body.Int("seq"))}
 	}
-	return true, x.settle(t, o, r.server)
-}
-
-// Incident is a bucket whose rows did not add up.
-type Incident struct {
-	Bucket string `json:"bucket"`
-	Seq    uint64 `json:"seq"`
-	At     int64  `json:"at"`
-}
-
-// incident drops a bucket's cursor, so that it is fetched afresh. What is visible stays until then.
-func (r *Response) incident(t Tx, c *syncproto.Checkpoint) error {
-	if err := putJSON(t, fmt.Sprintf("incident/%s|%016d", c.Bucket, c.Seq), Incident{c.Bucket, c.Seq, r.now}); err != nil {
-		return err
-	}
-	for _, prefix := range []string{keyStaged(c.Bucket), keyStaging(c.Bucket)} {
-		if err := clearPrefix(t, prefix); err != nil {
-			return err
-		}
-	}
-	return t.Delete(keyCursor(c.Bucket))
+	return true, x.settle(t, o, r)
 }

@@ -35,6 +35,8 @@ type Options struct {
 	// Retention is how long acknowledged groups are kept without word of a backup, milliseconds by the server's clock; 0
 	// stands for the 60 days of the protocol. Less is for tests and simulations.
 	Retention int64
+	// RepairRows is from how many rows on a bucket is repaired by leaves; 0 stands for the protocol's number.
+	RepairRows int
 }
 
 // Engine is a device. It keeps nothing in memory that its store does not hold, except what belongs to the exchange
@@ -76,6 +78,9 @@ func Open(s Store, o Options) (*Engine, error) {
 	if o.Random == nil {
 		return nil, errors.New("device: Options.Random is needed")
 	}
+	if o.RepairRows <= 0 {
+		o.RepairRows = syncproto.RepairRows
+	}
 	e := &Engine{store: s, opts: o}
 	err := s.View(func(t Tx) error {
 		ok, err := getJSON(t, keyIdentity, &e.id)
@@ -106,13 +111,15 @@ type state struct {
 	Pruned     uint64 `json:"pruned,omitempty"`
 	PrunedHead string `json:"pruned_head,omitempty"`
 	// Offset is how far the phone's wall clock was ahead of the server's when they last spoke, milliseconds.
-	Offset int64 `json:"offset,omitempty"`
+	Offset     int64 `json:"offset,omitempty"`
+	ExaminedAt int64 `json:"examined_at,omitempty"` // when all rows were last added up, by the server's clock
 }
 
 // The keys of the store. Rows and the outbox come in order of keys.
 const (
-	keyIdentity = "identity"
-	keyState    = "state"
+	keyIdentity  = "identity"
+	keyState     = "state"
+	keyIncidents = "incidents"
 )
 
 func keyCursor(bucket string) string          { return "cursor/" + bucket }
@@ -124,6 +131,7 @@ func keyStaging(bucket string) string         { return "staging/" + bucket }
 func keyEntry(dseq uint64) string             { return fmt.Sprintf("outbox/%016d", dseq) }
 func keyGroup(dseq uint64) string             { return fmt.Sprintf("group/%016d", dseq) }
 func keyLeft(bucket string) string            { return "left/" + bucket }
+func keyRepair(bucket string) string          { return "repair/" + bucket }
 
 func putJSON(t Tx, key string, v any) error {
 	b, err := json.Marshal(v)
@@ -160,9 +168,4 @@ type cursor struct {
 
 func (c cursor) String() string {
 	return syncproto.Cursor{Incarnation: c.Incarnation, Seq: c.Seq}.String()
-}
-
-func parseDigest(s string) (syncproto.Digest, error) {
-	h, err := syncproto.ParseHash(s)
-	return syncproto.Digest(h), err
 }

@@ -53,6 +53,20 @@ func (r row) bytes() (env, body []byte) {
 	return e.Bytes(), sp.Fields(map[string]any{"n": r.n}).Bytes()
 }
 
+// parsed is the engine's next request, as the server reads it.
+func parsed(t *testing.T, e *device.Engine) *sp.Request {
+	t.Helper()
+	b, err := e.Request(now, device.Ask{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := sp.ParseRequest(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return req
+}
+
 // response is what a server would say: a bucket's rows from a cursor to a checkpoint.
 type response struct {
 	b      []byte
@@ -171,7 +185,7 @@ func TestBootstrapGoesOnFromAPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Contains(req, []byte(`{"bucket":"`+grid+`","cursor":"inc:1"}`)) {
+	if !bytes.Contains(req, []byte(`{"bucket":"`+grid+`","cursor":"inc:1","staged":true}`)) {
 		t.Errorf("it begins anew: %s", req)
 	}
 	mustTake(t, e, reply(0).json(sp.FrameBucket, sp.BucketStart{Bucket: grid, From: 1}).rows(2, row{"b", 2}).checkpoint(2, row{"a", 1}, row{"b", 2}).end())
@@ -193,8 +207,8 @@ func TestWrongDigestIsAnIncident(t *testing.T) {
 	if len(st.Incidents) != 1 || st.OnlyHere != 1 || value(t, e, "b") != -1 || value(t, e, "a") != 1 {
 		t.Errorf("%+v", st)
 	}
-	if b, _ := e.Buckets(); len(b) != 0 {
-		t.Errorf("the cursor is still there: %+v", b)
+	if req := parsed(t, e); len(req.Want.Cursors) != 0 || len(req.Want.Repair) != 1 || req.Want.Repair[0].Leaves != nil || req.Want.Repair[0].Cursor != "inc:2" {
+		t.Errorf("it asks for %+v", req.Want)
 	}
 	mustTake(t, e, reply(0).json(sp.FrameBucket, start).rows(2, row{"b", 2}).checkpoint(2, row{"b", 2}).end())
 	if value(t, e, "a") != -1 || value(t, e, "b") != 2 || value(t, e, "mine") != 5 {

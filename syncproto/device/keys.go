@@ -70,12 +70,12 @@ func (e *Engine) pendingKeys(t Tx, r *ring) error {
 	return nil
 }
 
-// eachRow hands over the server's rows of a kind in a bucket.
+// eachRow hands over the server's rows of a kind in a bucket, those that have rotted left out.
 func eachRow(t Tx, bucket, kind string, fn func(*syncproto.Record) error) error {
 	return t.Scan(keyRows(bucket)+kind+"/", func(_ string, value []byte) (bool, error) {
 		rec, err := parseRow(value)
 		if err != nil {
-			return false, err
+			return true, nil
 		}
 		return true, fn(rec)
 	})

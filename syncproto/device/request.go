@@ -112,30 +112,36 @@ func (e *Engine) appendGroups(t Tx, b *[]byte, limit int) (frames int, err error
 	return frames + 1, nil
 }
 
-// want lists where the device stands: what is staged counts, since it is durable.
+// want lists where the device stands: what is staged counts, since it is durable. What did not add up is asked for by
+// a repair in place of its cursor, so that a server that knows of no repairs sends it afresh.
 func (e *Engine) want(t Tx) (syncproto.Want, error) {
 	w := syncproto.Want{Cursors: []syncproto.BucketCursor{}}
-	at := map[string]string{}
+	at := map[string]syncproto.BucketCursor{}
 	err := t.Scan("cursor/", func(key string, value []byte) (bool, error) {
 		var c cursor
 		err := unmarshal(value, &c)
-		at[strings.TrimPrefix(key, "cursor/")] = c.String()
+		name := strings.TrimPrefix(key, "cursor/")
+		at[name] = syncproto.BucketCursor{Bucket: name, Cursor: c.String()}
 		return true, err
 	})
 	if err != nil {
 		return w, err
 	}
+	if err := wantRepairs(t, &w, at); err != nil {
+		return w, err
+	}
 	err = t.Scan("staging/", func(key string, value []byte) (bool, error) {
 		var s staging
 		err := unmarshal(value, &s)
-		at[strings.TrimPrefix(key, "staging/")] = syncproto.Cursor{Incarnation: s.Incarnation, Seq: s.Seq}.String()
+		name := strings.TrimPrefix(key, "staging/")
+		at[name] = syncproto.BucketCursor{Bucket: name, Cursor: syncproto.Cursor{Incarnation: s.Incarnation, Seq: s.Seq}.String(), Staged: true}
 		return true, err
 	})
 	if err != nil {
 		return w, err
 	}
 	for _, name := range sortedKeys(at) {
-		w.Cursors = append(w.Cursors, syncproto.BucketCursor{Bucket: name, Cursor: at[name]})
+		w.Cursors = append(w.Cursors, at[name])
 	}
 	err = t.Scan("left/", func(_ string, value []byte) (bool, error) {
 		var l syncproto.Left

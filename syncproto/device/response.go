@@ -1,7 +1,6 @@
 package device
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
@@ -27,8 +26,11 @@ type Response struct {
 	inc    string
 	bucket string
 	stage  staging
-	afresh bool              // the open bucket began afresh: what was staged before is void
-	rows   map[string][]byte // of the open bucket, not yet durable: "kind/id" → row frame, or nothing for an exit
+	afresh bool               // the open bucket began afresh: what was staged before is void
+	leaves *syncproto.LeafSet // the open bucket's rows replace these leaves
+	others []string           // the buckets that are held, once they were looked for
+	again  bool               // a bucket did not add up, and asking once more can help
+	rows   map[string][]byte  // of the open bucket, not yet durable: "kind/id" → row frame, or nothing for an exit
 	fault  *syncproto.Fault
 	end    *syncproto.End
 }
@@ -95,6 +97,10 @@ func (r *Response) Finish() (more bool, fault *syncproto.Fault, err error) {
 		if st.SyncedAt = r.now; r.fault != nil && (r.fault.Code == syncproto.CodeFork || r.fault.Code == syncproto.CodeRevoked) {
 			st.Trouble = string(r.fault.Code)
 		}
+		whole := r.e.pulls && r.fault == nil && !r.end.More
+		if err := r.scrub(t, &st, whole); err != nil {
+			return err
+		}
 		if err := putJSON(t, keyState, st); err != nil {
 			return err
 		}
@@ -103,7 +109,7 @@ func (r *Response) Finish() (more bool, fault *syncproto.Fault, err error) {
 				return err
 			}
 		}
-		more = r.end.More || st.Trouble == "" && st.Have+1 < st.Next
+		more = r.end.More || st.Trouble == "" && st.Have+1 < st.Next || r.again
 		return nil
 	})
 	return more, r.fault, err
@@ -151,6 +157,9 @@ func (r *Response) hello(h *syncproto.HelloReply) error {
 			}
 		}
 		if err := r.witnessed(t, h.Witnessed); err != nil {
+			return err
+		}
+		if err := voidStaged(t, h.Incarnation); err != nil {
 			return err
 		}
 		if err := pruneBlobs(t, r.server); err != nil {
@@ -242,7 +251,7 @@ func (r *Response) outcomes(o *syncproto.Outcomes) error {
 				}
 				continue
 			}
-			if err := x.settle(t, out, r.server); err != nil {
+			if err := x.settle(t, out, r); err != nil {
 				return err
 			}
 			st.Have = max(st.Have, x.Last)
@@ -251,8 +260,9 @@ func (r *Response) outcomes(o *syncproto.Outcomes) error {
 	})
 }
 
-// settle writes an outcome down. A judged group stays over the rows until they carry it.
-func (x *Entry) settle(t Tx, o syncproto.Outcome, now int64) error {
+// settle writes an outcome down. A judged group stays over the rows until they carry it; a place in the feed is compared
+// only within one life of the server, since another one gives the numbers behind its beginning out again.
+func (x *Entry) settle(t Tx, o syncproto.Outcome, r *Response) error {
 	if x.State == Done || x.State == Dismissed {
 		return nil
 	}
@@ -271,10 +281,10 @@ func (x *Entry) settle(t Tx, o syncproto.Outcome, now int64) error {
 			if err != nil {
 				return err
 			}
-			arrived = ok && c.Seq >= x.At.Seq
+			arrived = ok && c.Incarnation == r.inc && c.Seq >= x.At.Seq
 		}
 		if arrived {
-			x.State, x.DoneAt = Done, now
+			x.State, x.DoneAt = Done, r.server
 		}
 	}
 	return putJSON(t, keyEntry(x.Dseq), x)
@@ -293,6 +303,14 @@ func (r *Response) begin(b *syncproto.BucketStart) error {
 		return syncproto.Refuse(syncproto.CodeMalformed, "a bucket that cannot be here")
 	}
 	r.bucket, r.afresh = b.Bucket, b.Fresh
+	if b.Leaves != "" {
+		set, err := syncproto.ParseLeafSet(b.Leaves)
+		if err != nil || b.Fresh {
+			return syncproto.Refuse(syncproto.CodeMalformed, "a bucket with bad leaves")
+		}
+		r.leaves, r.stage = &set, staging{}
+		return nil
+	}
 	return r.e.store.View(func(t Tx) error {
 		r.stage = staging{}
 		ok, err := getJSON(t, keyStaging(b.Bucket), &r.stage)
@@ -329,6 +347,9 @@ func (r *Response) exit(x *syncproto.Exit) error {
 
 // page makes what has arrived durable without showing it.
 func (r *Response) page(p *syncproto.Page) error {
+	if r.leaves != nil || r.bucket == "" {
+		return syncproto.Refuse(syncproto.CodeMalformed, "a page outside of a bucket, or of leaves")
+	}
 	err := r.e.store.Update(func(t Tx) error {
 		if r.afresh {
 			if err := clearPrefix(t, keyStaged(r.bucket)); err != nil {
@@ -374,39 +395,12 @@ func (r *Response) drop(d *syncproto.Drop) error {
 		if err := r.bearWitness(t, d.Bucket, nil); err != nil {
 			return err
 		}
-		if err := forget(t, d.Bucket); err != nil {
+		if err := r.forget(t, d.Bucket, nil); err != nil {
+			return err
+		}
+		if err := t.Delete(keyRepair(d.Bucket)); err != nil {
 			return err
 		}
 		return t.Delete(keyCursor(d.Bucket))
 	})
 }
-
-// forget erases a bucket's rows, staged ones included. The outbox is never touched.
-func forget(t Tx, bucket string) error {
-	var refs []string
-	err := t.Scan(keyRows(bucket), func(key string, _ []byte) (bool, error) {
-		refs = append(refs, key[len(keyRows(bucket)):])
-		return true, nil
-	})
-	if err != nil {
-		return err
-	}
-	for _, ref := range refs {
-		if place, err := t.Get("place/" + ref); err != nil {
-			return err
-		} else if string(place) == bucket {
-			if err := t.Delete("place/" + ref); err != nil {
-				return err
-			}
-		}
-	}
-	for _, prefix := range []string{keyRows(bucket), keyStaged(bucket)} {
-		if err := clearPrefix(t, prefix); err != nil {
-			return err
-		}
-	}
-	return t.Delete(keyStaging(bucket))
-}
-
-// errMismatch is the incident of a bucket whose own rows do not add up to what the server says.
-var errMismatch = fmt.Errorf("device: rows and digest disagree")

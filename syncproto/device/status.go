@@ -13,7 +13,7 @@ type Status struct {
 	Seconds    int64 // how long sending takes at the given speed
 	Held       []Entry
 	Rejected   []Entry
-	Incidents  []Incident
+	Incidents  []Incident     // the newest, oldest first
 	Trouble    syncproto.Code // needs a person: fork, revoked, …
 	SyncedAt   int64          // the last whole exchange, milliseconds
 	Have, Next uint64
@@ -72,12 +72,8 @@ func (e *Engine) Status(bytesPerSecond int64) (s Status, err error) {
 		if err != nil {
 			return err
 		}
-		return t.Scan("incident/", func(_ string, value []byte) (bool, error) {
-			var i Incident
-			err := unmarshal(value, &i)
-			s.Incidents = append(s.Incidents, i)
-			return true, err
-		})
+		_, err = getJSON(t, keyIncidents, &s.Incidents)
+		return err
 	})
 	return s, err
 }

@@ -120,20 +120,29 @@ func serverRow(t Tx, ref syncproto.Ref) (*syncproto.Record, string, error) {
 		return nil, "", err
 	}
 	rec, err := parseRow(b)
+	if err == nil && rec.Ref != ref {
+		err = ErrDamaged
+	}
 	return rec, string(place), err
 }
+
+// ErrDamaged says that a row has rotted on the phone. The next exchange finds and replaces it.
+var ErrDamaged = errors.New("device: the record is damaged on this phone: sync first")
 
 func parseRow(b []byte) (*syncproto.Record, error) {
 	row, err := syncproto.ParseRow(b)
 	if err != nil {
-		return nil, err
+		return nil, ErrDamaged
 	}
 	env, err := syncproto.ParseEnvelope(row.Envelope)
 	if err != nil {
-		return nil, err
+		return nil, ErrDamaged
 	}
 	body, err := syncproto.ParseObject(row.Body)
-	return &syncproto.Record{Envelope: env, Body: body}, err
+	if err != nil {
+		return nil, ErrDamaged
+	}
+	return &syncproto.Record{Envelope: env, Body: body}, nil
 }
 
 // List returns every record of a kind that the phone has, pending ones included, in order of buckets and ids.
@@ -152,6 +161,9 @@ func (e *Engine) List(kind string) (list []*View, err error) {
 			v, err := e.overlay(t, ref, pending)
 			if v != nil {
 				list = append(list, v)
+			}
+			if errors.Is(err, ErrDamaged) {
+				return nil // one row that has rotted does not hide the others
 			}
 			return err
 		}
