@@ -189,6 +189,8 @@ func TestRottenRowHealsByLeaves(t *testing.T) {
 	if !slices.Equal(srv.sent, want) || len(want) > 30 {
 		t.Errorf("%d rows are sent: %v", len(srv.sent), srv.sent)
 	}
+	whole := srv.answer(t, &sp.Want{})
+	t.Logf("%d of %d rows and %d of %d bytes are sent, for %d bytes of leaves", len(want), len(srv.sent), len(answer.b), len(whole.b), sp.LeavesBytes)
 	mustTake(t, e, answer.end())
 	srv.equal(t, e)
 	if value(t, e, planted) != -1 || value(t, e, "mine") != 5 || value(t, e, "v0700") != 700 || len(incidents(t, e)) != 1 {
