@@ -192,17 +192,18 @@ func (e *Engine) rewind(t Tx, st *state, refusal *syncproto.Error) (bool, error)
 		st.Trouble = string(syncproto.CodeDseqGap)
 		return false, nil
 	}
-	if st.Have == refusal.Have {
-		return false, fmt.Errorf("device: the server asks for what it was sent")
-	}
+	again := st.Have != refusal.Have
 	st.Have = refusal.Have
-	if err := unsettle(t, st.Have); err != nil {
-		return false, err
-	}
-	if _, err := e.gap(t, *st); errors.Is(err, errNoHead) {
+	switch _, err := e.gap(t, *st); {
+	case errors.Is(err, errNoHead):
 		st.Trouble = string(syncproto.CodeDseqGap)
 		return false, nil
-	} else if err != nil {
+	case err != nil:
+		return false, err
+	case !again:
+		return false, fmt.Errorf("device: the server asks for what it was sent")
+	}
+	if err := unsettle(t, st.Have); err != nil {
 		return false, err
 	}
 	return true, settleGone(t, st.Have)
