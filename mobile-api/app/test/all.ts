@@ -1,0 +1,6 @@
+// Every test, as one bundle for Node and for a page.
+
+import "./vectors.ts";
+import "./cases.ts";
+
+export { runAll } from "./harness.ts";
