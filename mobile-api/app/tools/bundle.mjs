@@ -2,7 +2,7 @@
 import { build } from "esbuild";
 
 await build({
-  entryPoints: { tests: "test/all.ts" },
+  entryPoints: { tests: "test/all.ts", phone: "test/phone.ts" },
   outdir: "dist",
   bundle: true,
   format: "esm",
