@@ -2,5 +2,6 @@
 
 import "./vectors.ts";
 import "./cases.ts";
+import "./engine.ts";
 
 export { runAll } from "./harness.ts";
