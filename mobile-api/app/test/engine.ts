@@ -88,7 +88,7 @@ test("engine: a new household has a key of its own, and its put comes first", as
 
 test("engine: a response may break off between any two frames, and at any page", async () => {
   for (let cut = 1; cut < 9; cut++) {
-    const { engine, server } = await newDevice();
+    const { engine, server, store } = await newDevice();
     await engine.capture(home, [set({ note: "n" })], clock);
     server.have = 1;
     server.put(grid, "household", "h1", `{"code":"H-1","members_count":7}`, "d:1");
@@ -104,6 +104,7 @@ test("engine: a response may break off between any two frames, and at any page",
     equal(await count(engine), cut >= 8 ? 7 : 3, `after ${cut} frames`);
     await server.answer(engine, cut < 2 ? [{ dseq: 1, status: "judged", at: { bucket: grid, seq: 4 }, replay: true }] : []);
     equal([await count(engine), await states(engine), (await engine.list("person")).length, (await engine.incidents()).length], [7, "done", 1, 0]);
+    equal((await store.view((t) => t.scan("stag"))).map(([k]) => k), []);
   }
 });
 
@@ -132,15 +133,19 @@ test("engine: pages of a fresh bucket replace it together, in however many respo
 });
 
 test("engine: what was staged before a bucket began afresh is void", async () => {
-  const { engine, server } = await newDevice();
-  server.put(grid, "person", "stale", `{"name":"y"}`);
-  const [begin, row] = server.bucket(grid, 3, false);
-  await take(engine, (await hear(engine)).asked, [server.hello(), begin!, row!, jsonFrame("p", { seq: 4 })], { frames: 4, more: true });
-  const next = another(server);
-  const [again, first, ...rest] = next.bucket(grid, 0, true);
-  await take(engine, (await hear(engine)).asked, [next.hello(), again!, first!, jsonFrame("p", { seq: 1 })], { frames: 4, more: true });
-  await take(engine, (await hear(engine)).asked, [next.hello(), jsonFrame("b", { bucket: grid, from: 1 }), ...rest]);
-  equal([(await engine.list("person")).map((v) => v.ref.id), (await engine.incidents()).length], [["p1"], 0]);
+  for (const paged of [true, false]) {
+    const { engine, server } = await newDevice();
+    server.put(grid, "person", "stale", `{"name":"y"}`);
+    const [begin, row] = server.bucket(grid, 3, false);
+    await take(engine, (await hear(engine)).asked, [server.hello(), begin!, row!, jsonFrame("p", { seq: 4 })], { frames: 4, more: true });
+    const next = another(server);
+    const [again, first, ...rest] = next.bucket(grid, 0, true);
+    const cut = [next.hello(), again!, first!, jsonFrame("p", { seq: 1 })];
+    if (paged) await take(engine, (await hear(engine)).asked, cut, { frames: 4, more: true });
+    const frames = paged ? [jsonFrame("b", { bucket: grid, from: 1 }), ...rest] : [again!, first!, ...rest];
+    await take(engine, (await hear(engine)).asked, [next.hello(), ...frames]);
+    equal([(await engine.list("person")).map((v) => v.ref.id), (await engine.incidents()).length], [["p1"], 0]);
+  }
 });
 
 test("engine: when the author's bucket begins afresh, outcomes are read again", async () => {
