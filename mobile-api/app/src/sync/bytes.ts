@@ -63,8 +63,3 @@ export function fromBase64Url(s: string): Uint8Array {
   if (toBase64Url(b) !== s) throw new Error("not base64url");
   return b;
 }
-
-/** sameBytes compares two byte strings. */
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((x, i) => x === b[i]);
-}

@@ -4,7 +4,7 @@
 // equality of texts is equality of bytes, and nothing is ever serialised anew. Keys are ASCII, so that `<` orders them
 // by bytes.
 
-import { text as decodeText, utf8 } from "./bytes.ts";
+import { text as decodeText } from "./bytes.ts";
 import { CanonicalError } from "./errors.ts";
 import { maxDepth, maxInt, maxNameLength } from "./limits.ts";
 
@@ -154,11 +154,6 @@ export function byBytes(a: string, b: string): number {
 /** validName reports whether s may name a field, a kind, an act or a code. */
 export function validName(s: string): boolean {
   return s.length <= maxNameLength && /^[a-z0-9_]+$/.test(s);
-}
-
-/** rawBytes are the bytes that are hashed, stored and sent. */
-export function rawBytes(raw: Raw): Uint8Array {
-  return utf8(raw);
 }
 
 function wellFormed(s: string): boolean {

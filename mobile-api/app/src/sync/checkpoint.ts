@@ -1,6 +1,6 @@
 // A checkpoint swaps the staged rows in, after adding up the device's own (PROTOCOL.md § 8).
 
-import { fromHex, hex, text } from "./bytes.ts";
+import { fromHex, hex, text, utf8 } from "./bytes.ts";
 import { numberOf, stringOf } from "./canonical.ts";
 import { Digest, rowHash } from "./digest.ts";
 import { parseRow } from "./frames.ts";
@@ -92,7 +92,7 @@ async function swap(t: Tx, bucket: string, rows: Arrived, empty: boolean, sum: S
     }
     digest = digest.add(rowHash(row.envelope, row.body));
     count++;
-    writes.push(t.put(prefix + ref, payload), t.put(keys.place(ref), new TextEncoder().encode(bucket)));
+    writes.push(t.put(prefix + ref, payload), t.put(keys.place(ref), utf8(bucket)));
   }
   await Promise.all(writes);
   return { count, digest };

@@ -1,11 +1,10 @@
 // What was captured and where it stands. Groups are frozen beside their entries; the outbox is touched by no reset.
 
-import { utf8 } from "./bytes.ts";
+import { text, utf8 } from "./bytes.ts";
 import { chainNext, chainStart, groupHash } from "./chain.ts";
 import { GroupError } from "./errors.ts";
 import { groupPayload, parseGroupPayload } from "./frames.ts";
 import { type Group, encodeGroup, parseGroup } from "./group.ts";
-import { text } from "./bytes.ts";
 import { refText } from "./ids.ts";
 import { maxGroupBytes, retentionMs, roomToReissue } from "./limits.ts";
 import type { Outcome } from "./messages.ts";

@@ -1,6 +1,6 @@
 // What a device says: the next request, and what it makes of refusals.
 
-import { concat, toBase64 } from "./bytes.ts";
+import { concat, text, toBase64 } from "./bytes.ts";
 import { chainStart, signedText } from "./chain.ts";
 import { Refusal } from "./errors.ts";
 import { frame, jsonFrame } from "./frames.ts";
@@ -10,7 +10,7 @@ import { maxPushBytes, maxPushGroups, maxWitnesses } from "./limits.ts";
 import { type CursorState, type Entry, type State, entries, frozen, keys, loadState, unsettle } from "./outbox.ts";
 import type { Staging } from "./response.ts";
 import type { Signer } from "./sign.ts";
-import { type Reading, type Store, type Tx, getJson, putJson, scanJson } from "./store.ts";
+import { type Reading, type Store, type Tx, putJson, scanJson } from "./store.ts";
 
 /** Ask says what a request is for. */
 export interface Ask {
@@ -95,14 +95,11 @@ async function groups(t: Reading, device: string, limit: number): Promise<Push |
 /** wanted is where the device stands in every bucket: what is staged counts, since it is durable. */
 async function wanted(t: Reading): Promise<{ cursors: { bucket: string; cursor: string }[]; left: Left[] }> {
   const at = new Map<string, string>();
-  for (const [key, value] of await t.scan(keys.cursors)) at.set(key.slice(keys.cursors.length), cursorText(parse<CursorState>(value)));
-  for (const [key, value] of await t.scan(keys.stagings)) at.set(key.slice(keys.stagings.length), cursorText(parse<Staging>(value)));
+  for (const prefix of [keys.cursors, keys.stagings]) {
+    for (const [key, value] of await t.scan(prefix)) at.set(key.slice(prefix.length), cursorText(JSON.parse(text(value)) as CursorState | Staging));
+  }
   const cursors = [...at].sort((a, b) => (a[0] < b[0] ? -1 : 1)).map(([bucket, cursor]) => ({ bucket, cursor }));
   return { cursors, left: await scanJson<Left>(t, keys.lefts) };
-}
-
-function parse<T>(b: Uint8Array): T {
-  return JSON.parse(new TextDecoder().decode(b)) as T;
 }
 
 /** refused takes note of a refusal of a whole exchange, and says whether another try can help. After a gap the device goes
@@ -110,7 +107,7 @@ function parse<T>(b: Uint8Array): T {
 export async function refused(t: Tx, r: Refusal): Promise<boolean> {
   const st = await loadState(t);
   if (r.code === "dseq_gap") return rewind(t, st, r);
-  if (["fork", "dseq_reused", "revoked", "unknown_device"].includes(r.code)) await putJson(t, keys.state, { ...st, trouble: r.code });
+  if (identityOver(r.code)) await putJson(t, keys.state, { ...st, trouble: r.code });
   return false;
 }
 
@@ -131,9 +128,4 @@ async function rewind(t: Tx, st: State, r: Refusal): Promise<boolean> {
 /** identityOver reports whether a code means that this identity is over: the phone must be enrolled anew. */
 export function identityOver(code: string): boolean {
   return ["fork", "dseq_reused", "revoked", "unknown_device"].includes(code);
-}
-
-/** lastReceipt is the server's newest signed word, if any. */
-export async function lastReceipt(t: Reading): Promise<{ receipt: string; sig: string } | undefined> {
-  return getJson(t, keys.receipt);
 }

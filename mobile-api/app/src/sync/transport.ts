@@ -11,6 +11,7 @@ import type { Fault } from "./response.ts";
 /** syncType is the media type of /sync/v1. */
 export const syncType = "application/vnd.aidloop.sync";
 
+const maxAnswer = 64 << 20; // bytes of a response, decompressed
 const maxProblem = 64 << 10; // bytes of a refusal that are read
 
 /** Problem is the server's refusal, with what HTTP says of it. */
@@ -89,7 +90,9 @@ export async function exchange(engine: Engine, http: typeof fetch, token: string
   const response = engine.response(clock(), asked);
   const reader = new FrameReader();
   const stream = res.body!.getReader(); // decompressed by fetch itself
+  let size = 0;
   for (let part = await stream.read(); !part.done; part = await stream.read()) {
+    if ((size += part.value.length) > maxAnswer) throw new Refusal("too_large", "the response is larger than allowed");
     for (const f of reader.push(part.value)) await response.frame(f);
   }
   reader.end();
