@@ -13,7 +13,7 @@ GO      ?= go
 RACED   := ./syncproto/... ./server/loop/... ./storage/sqlite/... ./storage/device/... ./mobile-api/...
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help run build test check race bench campaign mutants soak fuzz demo clean setup s3-server tusjs
+.PHONY: help run build test check race bench campaign mutants soak fuzz demo clean setup s3-server tusjs web web-tools
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)$$/  make \1\t\2/' | expand -t 22
@@ -31,13 +31,13 @@ run: build ## build and start everything with the demonstration world
 demo: build ## play one turn of the closed loop with real devices
 	$(BIN) demo
 
-test: setup s3-server tusjs ## everything that a contribution must pass
+test: setup s3-server tusjs web ## everything that a contribution must pass
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "run gofmt on:"; echo "$$unformatted"; exit 1; }
 	$(GO) vet ./...
 	$(GO) test -timeout 14m ./...
 	@$(MAKE) --no-print-directory build
 
-race: setup s3-server tusjs
+race: setup s3-server tusjs web-tools
 	CGO_ENABLED=1 $(GO) test -race -timeout 25m $(RACED)
 
 check: test race ## test, and the race detector and static analysis
@@ -70,5 +70,13 @@ tusjs:
 	@command -v npm >/dev/null || { echo "Node.js with npm is missing: install Node.js 20 or newer."; exit 1; }
 	@cd mobile-api/blobs/testdata/tusjs && { [ -d node_modules ] || npm ci --no-audit --no-fund --loglevel=error; }
 
+web-tools:
+	@command -v npm >/dev/null || { echo "Node.js with npm is missing: install Node.js 20 or newer."; exit 1; }
+	@cd mobile-api/app && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund --loglevel=error; }
+
+web: web-tools ## check and test the web app's sync core, in Node and in Chromium
+	@mobile-api/app/tools/chromium.sh
+	@cd mobile-api/app && npm test --silent && npm run --silent test:browser
+
 clean: ## remove everything that was built or fetched
-	rm -rf .cache mobile-api/blobs/testdata/tusjs/node_modules
+	rm -rf .cache mobile-api/blobs/testdata/tusjs/node_modules mobile-api/app/node_modules mobile-api/app/dist
