@@ -17,15 +17,15 @@ func (l *Loop) Exchange(ctx context.Context, p Push, reader *Reader) ([]byte, er
 	if reader != nil && reader.Device != req.Hello.Device {
 		return nil, syncproto.Refuse(syncproto.CodeForeignToken, "the token was issued to another device")
 	}
-	if req.Lost != nil {
-		if err := l.declareLost(ctx, req.Lost); err != nil {
-			return nil, err
-		}
-	}
 	var pushed *Pushed
-	if len(req.Groups) > 0 {
+	switch {
+	case len(req.Groups) > 0:
 		var err error
 		if pushed, err = l.Receive(ctx, p); err != nil {
+			return nil, err
+		}
+	case req.Lost != nil:
+		if err := l.declareLost(ctx, req.Lost); err != nil {
 			return nil, err
 		}
 	}

@@ -57,6 +57,11 @@ func (l *Loop) Receive(ctx context.Context, p Push) (*Pushed, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.Request.Lost != nil { // what is in front of these groups will never come
+		if err := l.declareLost(ctx, p.Request.Lost); err != nil {
+			return nil, err
+		}
+	}
 	var out *Pushed
 	var refusal *syncproto.Error
 	var receipt func() syncproto.SignedReceipt
