@@ -14,9 +14,12 @@ const (
 	MaxBucketLen    = 96
 	MaxDepth        = 16 // nesting of arrays and objects inside one value
 	MaxInt          = 1<<53 - 1
-	MaxCursors      = 512  // buckets in one request
-	MaxWitnesses    = 2000 // witness frames in one request
-	SnapshotRows    = 5000 // buckets with more live rows may be served as snapshots
+	MaxCursors      = 512     // buckets in one request
+	MaxWitnesses    = 2000    // witness frames in one request
+	SnapshotRows    = 5000    // buckets with more live rows may be served as snapshots
+	ChunkBytes      = 1 << 20 // a chunk of a snapshot ends with the row that reaches this
+	MaxChunkBytes   = ChunkBytes + MaxFrameBytes + 5
+	MaxChunks       = 8192 // in one snapshot
 	RepairRows      = 1000 // buckets below this are refetched whole instead of by leaf
 	TombstoneDays   = 400
 	MissingBaseDays = 14 // a base not seen for so long is judged as concurrent

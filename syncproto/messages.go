@@ -30,10 +30,14 @@ type Sign struct {
 	Sig    []byte `json:"sig"` // base64 of 64 bytes, see SignedText
 }
 
-// BucketCursor is where a device stands in a bucket.
+// BucketCursor is where a device stands in a bucket. Base is set while it fetches the bucket afresh, page by page: the
+// head that the bucket's first frame named, so that tombstones older than that may be gone without harm. Chunks is set
+// while it fetches a snapshot whose place is the cursor: nothing is sent until it has it.
 type BucketCursor struct {
 	Bucket string `json:"bucket"`
 	Cursor string `json:"cursor"`
+	Base   uint64 `json:"base,omitempty"`
+	Chunks bool   `json:"chunks,omitempty"`
 }
 
 // Left acknowledges that a bucket was dropped, with what the device held at the cursor. An attestation, not a proof.
@@ -144,11 +148,13 @@ func (s *SignedReceipt) Verify(key ed25519.PublicKey) bool {
 }
 
 // BucketStart opens a bucket's rows. From is the cursor that they build on; Fresh says that they are the whole bucket
-// and that rows absent from it are gone, whatever the device held.
+// and that rows absent from it are gone, whatever the device held; then Head is where the bucket stands, see
+// BucketCursor.
 type BucketStart struct {
 	Bucket string `json:"bucket"`
 	From   uint64 `json:"from"`
 	Fresh  bool   `json:"fresh,omitempty"`
+	Head   uint64 `json:"head,omitempty"`
 }
 
 // Exit says that a record left the bucket. Where it went is not said.

@@ -12,6 +12,7 @@ type Ask struct {
 	PushBytes int  // how much to push at most; 0 stands for half of what a server takes
 	NoPull    bool // push only, for instance without a token
 	MaxBytes  int  // how much the response may bring; 0 leaves it to the server
+	Snapshots bool // the caller fetches chunks, see NextChunk: large buckets may be offered so
 }
 
 // Request builds the next request: the groups behind what the server has, as far as they fit, with their signature,
@@ -24,6 +25,9 @@ func (e *Engine) Request(clock syncproto.Clock, ask Ask) (b []byte, err error) {
 	err = e.store.View(func(t Tx) error {
 		hello := syncproto.Hello{Versions: [2]int{1, 1}, Device: e.id.Device, Catalog: e.opts.Catalog, Caps: []string{"gzip", "zstd"},
 			Wall: clock.Wall, Mono: clock.Mono, Boot: clock.Boot}
+		if ask.Snapshots {
+			hello.Caps = append(hello.Caps, syncproto.CapSnapshot)
+		}
 		b = syncproto.AppendJSON(nil, syncproto.FrameHello, hello)
 		frames := 1
 		n, err := e.appendGroups(t, &b, ask.PushBytes)
@@ -36,7 +40,7 @@ func (e *Engine) Request(clock syncproto.Clock, ask Ask) (b []byte, err error) {
 				return err
 			}
 			frames += n
-			want, err := e.want(t)
+			want, err := e.want(t, ask.Snapshots)
 			if err != nil {
 				return err
 			}
@@ -92,13 +96,13 @@ func (e *Engine) appendGroups(t Tx, b *[]byte, limit int) (frames int, err error
 }
 
 // want lists where the device stands: what is staged counts, since it is durable.
-func (e *Engine) want(t Tx) (syncproto.Want, error) {
+func (e *Engine) want(t Tx, snapshots bool) (syncproto.Want, error) {
 	w := syncproto.Want{Cursors: []syncproto.BucketCursor{}}
-	at := map[string]string{}
+	at := map[string]syncproto.BucketCursor{}
 	err := t.Scan("cursor/", func(key string, value []byte) (bool, error) {
 		var c cursor
 		err := unmarshal(value, &c)
-		at[strings.TrimPrefix(key, "cursor/")] = c.String()
+		at[strings.TrimPrefix(key, "cursor/")] = syncproto.BucketCursor{Cursor: c.String()}
 		return true, err
 	})
 	if err != nil {
@@ -107,14 +111,19 @@ func (e *Engine) want(t Tx) (syncproto.Want, error) {
 	err = t.Scan("staging/", func(key string, value []byte) (bool, error) {
 		var s staging
 		err := unmarshal(value, &s)
-		at[strings.TrimPrefix(key, "staging/")] = syncproto.Cursor{Incarnation: s.Incarnation, Seq: s.Seq}.String()
+		at[strings.TrimPrefix(key, "staging/")] = syncproto.BucketCursor{Cursor: syncproto.Cursor{Incarnation: s.Incarnation, Seq: s.Seq}.String(), Base: s.Base}
 		return true, err
 	})
+	if err == nil {
+		err = plannedPlaces(t, at, snapshots)
+	}
 	if err != nil {
 		return w, err
 	}
 	for _, name := range sortedKeys(at) {
-		w.Cursors = append(w.Cursors, syncproto.BucketCursor{Bucket: name, Cursor: at[name]})
+		c := at[name]
+		c.Bucket = name
+		w.Cursors = append(w.Cursors, c)
 	}
 	err = t.Scan("left/", func(_ string, value []byte) (bool, error) {
 		var l syncproto.Left
