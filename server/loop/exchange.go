@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"aidloop/syncproto"
@@ -56,7 +57,9 @@ func (l *Loop) Exchange(ctx context.Context, p Push, reader *Reader) ([]byte, er
 			frames++
 		} else {
 			var n int
-			if out, n, more, err = l.Feed(ctx, *reader, req.Want, out); err != nil {
+			r := *reader
+			r.Snapshots = slices.Contains(req.Hello.Caps, syncproto.CapSnapshot)
+			if out, n, more, err = l.Feed(ctx, r, req.Want, out); err != nil {
 				return nil, err
 			}
 			frames += n

@@ -8,16 +8,20 @@ import (
 	"aidloop/syncproto"
 )
 
-// Reader is the principal of a pull: a device of a user, by its access token.
+// Reader is the principal of a pull: a device of a user, by its access token. Snapshots says that it fetches chunks;
+// an exchange takes that from the hello.
 type Reader struct {
-	User   string
-	Device string
+	User      string
+	Device    string
+	Snapshots bool
 }
 
 // feeding writes one response's buckets, page by page, within a budget of bytes.
 type feeding struct {
+	loop   *Loop
 	tx     ReadTx
 	inc    string
+	chunks bool // large buckets may be offered in chunks
 	out    []byte
 	frames int
 	budget int
@@ -35,7 +39,7 @@ func (f *feeding) json(t syncproto.FrameType, v any) {
 // before the rows they open, then ref, then grids in order of names. Stored bytes go out as they are. It returns the
 // number of frames, and whether the budget ended before the feed.
 func (l *Loop) Feed(ctx context.Context, r Reader, want *syncproto.Want, dst []byte) (out []byte, frames int, more bool, err error) {
-	f := &feeding{out: dst, budget: syncproto.PageBytes}
+	f := &feeding{loop: l, chunks: r.Snapshots, out: dst, budget: syncproto.PageBytes}
 	if want.MaxBytes > 0 {
 		f.budget = min(max(want.MaxBytes, 4096), syncproto.MaxPageBytes)
 	}
@@ -52,7 +56,7 @@ func (l *Loop) Feed(ctx context.Context, r Reader, want *syncproto.Want, dst []b
 }
 
 func (f *feeding) all(scope []string, want *syncproto.Want) error {
-	at := make(map[string]syncproto.Cursor, len(want.Cursors))
+	at := make(map[string]standing, len(want.Cursors))
 	for _, c := range want.Cursors {
 		if !slices.Contains(scope, c.Bucket) {
 			f.json(syncproto.FrameDrop, syncproto.Drop{Bucket: c.Bucket})
@@ -62,7 +66,7 @@ func (f *feeding) all(scope []string, want *syncproto.Want) error {
 		if err != nil {
 			return syncproto.Refuse(syncproto.CodeMalformed, "want: "+err.Error())
 		}
-		at[c.Bucket] = cur
+		at[c.Bucket] = standing{cur, c.Base, c.Chunks}
 	}
 	for _, bucket := range scope {
 		if f.more {
@@ -76,20 +80,42 @@ func (f *feeding) all(scope []string, want *syncproto.Want) error {
 	return nil
 }
 
+// standing is where a device stands in a bucket, see syncproto.BucketCursor.
+type standing struct {
+	syncproto.Cursor
+	base   uint64
+	chunks bool
+}
+
+// trimmed reports whether tombstones are gone that a device at this place has not had: those up to the floor are. A
+// device that pages a bucket afresh needs those only that came after it began.
+func (p standing) trimmed(floor uint64) bool { return max(p.Seq, p.base) < floor }
+
 // bucket sends one bucket. A cursor of another incarnation, beyond the head or below the floor starts afresh.
-func (f *feeding) bucket(name string, cur syncproto.Cursor, known bool) error {
+func (f *feeding) bucket(name string, cur standing, known bool) error {
 	head, err := f.tx.Bucket(name)
 	if err != nil {
 		return err
 	}
-	fresh := !known || cur.Incarnation != f.inc || cur.Seq > head.Seq || cur.Seq < head.Floor
-	if fresh {
+	fresh := !known || cur.Incarnation != f.inc || max(cur.Seq, cur.base) > head.Seq || cur.trimmed(head.Floor)
+	switch {
+	case fresh:
+		if cur.Incarnation != f.inc || cur.Seq > head.Seq {
+			cur.Seq = 0
+		}
+		if offered, err := f.snapshot(head, cur.Seq); offered || err != nil {
+			return err
+		}
 		cur.Seq = 0
-	} else if cur.Seq == head.Seq {
-		return nil // the device verified this head when it got there
+	case cur.Seq == head.Seq || cur.chunks:
+		return nil // the device verified this head when it got there, or is on its way to a snapshot
 	}
 	f.out = slices.Grow(f.out, f.room(head.Seq-cur.Seq, head.Count))
-	f.json(syncproto.FrameBucket, syncproto.BucketStart{Bucket: name, From: cur.Seq, Fresh: fresh})
+	start := syncproto.BucketStart{Bucket: name, From: cur.Seq, Fresh: fresh}
+	if fresh {
+		start.Head = head.Seq
+	}
+	f.json(syncproto.FrameBucket, start)
 	sent, err := f.rows(name, cur.Seq, fresh)
 	if err != nil {
 		return err
