@@ -99,6 +99,7 @@ func (a *API) Mount(app *fiber.App) {
 	app.Post("/auth/v1/refresh", a.refresh)
 	app.Post("/auth/v1/logout", a.logout)
 	app.Post("/sync/v1", a.exchange)
+	app.Get("/sync/v1/chunks/:sha", a.chunk)
 	app.Add(fiber.MethodGet, "/sync/v1/live", a.live) // not Get, which would answer HEAD with a stream, too
 }
 

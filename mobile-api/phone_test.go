@@ -132,12 +132,13 @@ type reply struct {
 	receipt     *syncproto.SignedReceipt
 	rows        map[string][]syncproto.Row // by bucket
 	checkpoints map[string]syncproto.Checkpoint
+	snapshots   map[string]syncproto.Snapshot
 	fault       syncproto.Fault
 }
 
 func (w *world) parse(b []byte) reply {
 	w.Helper()
-	r := reply{rows: map[string][]syncproto.Row{}, checkpoints: map[string]syncproto.Checkpoint{}}
+	r := reply{rows: map[string][]syncproto.Row{}, checkpoints: map[string]syncproto.Checkpoint{}, snapshots: map[string]syncproto.Snapshot{}}
 	bucket, frames := "", 0
 	for {
 		f, rest, err := syncproto.NextFrame(b)
@@ -159,6 +160,10 @@ func (w *world) parse(b []byte) reply {
 			var s syncproto.BucketStart
 			w.must(f.Decode(&s))
 			bucket = s.Bucket
+		case syncproto.FrameSnapshot:
+			var s syncproto.Snapshot
+			w.must(f.Decode(&s))
+			r.snapshots[s.Bucket] = s
 		case syncproto.FrameRow:
 			row, err := syncproto.ParseRow(f.Payload)
 			w.must(err)

@@ -22,6 +22,7 @@ import (
 	"aidloop/server/loop"
 	"aidloop/server/problem"
 	"aidloop/server/token"
+	"aidloop/storage/chunks"
 	"aidloop/storage/sqlite"
 	"aidloop/syncproto"
 )
@@ -116,7 +117,8 @@ func newWorld(t *testing.T, limits ...mobileapi.Limits) *world {
 	w.store = store
 	secrets := loop.Secrets{Master: syncproto.Key{7}, Signing: ed25519.NewKeyFromSeed(make([]byte, 32))}
 	hub := mobileapi.NewHub()
-	w.loop = loop.New(loop.Options{Store: store, Clock: w.clock, Secrets: secrets, NewID: w.newID, Poke: hub.Poke, Log: log})
+	w.loop = loop.New(loop.Options{Store: store, Clock: w.clock, Secrets: secrets, NewID: w.newID, Poke: hub.Poke, Log: log,
+		Chunks: chunks.New(1 << 20), SnapshotRows: 10, ChunkBytes: 1000}) // offered to phones that fetch them
 	w.tokens = token.New(secrets.TokenSeed(), w.newID)
 	o := mobileapi.Options{Loop: w.loop, Tokens: w.tokens, Clock: w.clock, Hub: hub, Log: log, NewID: w.newID,
 		Beat: w.newBeat}

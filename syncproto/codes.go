@@ -73,6 +73,7 @@ const (
 	CodeQuota           Code = "quota"
 	CodeEnrolCode       Code = "enrol_code_invalid"
 	CodeUnsupportedType Code = "unsupported_type"
+	CodeChunkGone       Code = "chunk_gone" // a snapshot's chunk is not kept any more, or not for this device: ask for the bucket again
 )
 
 // words says each code to the person who holds the phone, and what to do about it.
@@ -116,6 +117,7 @@ var words = map[Code]string{
 	CodeQuota:           "今天上传的内容已达上限,其余内容保留在手机上,稍后自动继续。",
 	CodeEnrolCode:       "登记码无效、已使用或已过期,请向管理员重新索取。",
 	CodeUnsupportedType: "请求的内容类型不支持,请更新应用。",
+	CodeChunkGone:       "这一段数据已更新,应用会重新获取;手机上的内容没有丢失。",
 }
 
 // Words returns the code's message in Chinese: what happened and what to do.

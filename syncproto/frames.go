@@ -13,7 +13,7 @@ type FrameType byte
 
 // The frames. A request is Hello, then any number of Group followed by one Sign, then at most one Want, then End. A
 // response is HelloReply, then Outcomes and Receipt where something was pushed, then the buckets (Bucket, then Row and
-// Exit with Page between them, then Checkpoint) and Drops, then at most one Fault, then End.
+// Exit with Page between them, then Checkpoint, or one Snapshot) and Drops, then at most one Fault, then End.
 const (
 	FrameHello      FrameType = 'H' // Hello
 	FrameGroup      FrameType = 'G' // numbering and a group's canonical bytes: see AppendGroup
@@ -26,6 +26,7 @@ const (
 	FrameOutcomes   FrameType = 'o' // Outcomes
 	FrameReceipt    FrameType = 'q' // SignedReceipt
 	FrameBucket     FrameType = 'b' // BucketStart
+	FrameSnapshot   FrameType = 's' // Snapshot, in place of a bucket's rows
 	FrameRow        FrameType = 'r' // seq, envelope, body: see AppendRow
 	FrameExit       FrameType = 'x' // Exit
 	FramePage       FrameType = 'p' // Page

@@ -94,6 +94,23 @@ func FuzzRow(f *testing.F) {
 	})
 }
 
+func FuzzChunk(f *testing.F) {
+	chunk := sp.AppendRow(sp.AppendRow(nil, 1, []byte("{}"), []byte("{}")), 2, []byte("{}"), nil)
+	for n := range len(chunk) + 1 { // every prefix
+		f.Add(chunk[:n])
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var again []byte
+		err := sp.EachRow(b, func(payload []byte) error {
+			again = sp.AppendFrame(again, sp.FrameRow, payload)
+			return nil
+		})
+		if err == nil && !bytes.Equal(again, b) || !bytes.HasPrefix(b, again) {
+			t.Fatalf("%x was read as %x, %v", b, again, err)
+		}
+	})
+}
+
 func FuzzSealed(f *testing.F) {
 	seeds(f, func(v vectors) (list []string) {
 		for _, s := range v.Seal {

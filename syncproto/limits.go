@@ -18,7 +18,10 @@ const (
 	MaxWitnesses    = 2000 // witness frames in one request
 	MaxReceipts     = 64   // old receipts in one request
 	MaxReceiptBytes = 256 << 10
-	SnapshotRows    = 5000 // buckets with more live rows may be served as snapshots
+	SnapshotRows    = 5000    // buckets with more live rows may be served as snapshots
+	ChunkBytes      = 1 << 20 // a chunk of a snapshot ends with the row that reaches this
+	MaxChunkBytes   = ChunkBytes + MaxFrameBytes + 5
+	MaxChunks       = 8192 // in one snapshot
 	RepairRows      = 1000 // buckets below this are refetched whole instead of by leaf
 	TombstoneDays   = 400
 	MissingBaseDays = 14 // a base not seen for so long is judged as concurrent

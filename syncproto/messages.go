@@ -33,12 +33,17 @@ type Sign struct {
 	Receipts []SignedReceipt `json:"receipts,omitempty"`
 }
 
-// BucketCursor is where a device stands in a bucket. Staged says that it is the cursor of a page: what was staged up to
-// it is no state that the bucket ever had, so that it means nothing to another life of the server.
+// BucketCursor is where a device stands in a bucket. Staged says that it is the cursor of a page or of a snapshot under
+// way: what was staged up to it is no state that the bucket ever had, so that it means nothing to another life of the
+// server. Base is set while it fetches the bucket afresh, page by page: the head that the bucket's first frame named, so
+// that tombstones older than that may be gone without harm. Chunks is set while it fetches a snapshot whose place is the
+// cursor: nothing is sent until it has it.
 type BucketCursor struct {
 	Bucket string `json:"bucket"`
 	Cursor string `json:"cursor"`
 	Staged bool   `json:"staged,omitempty"`
+	Base   uint64 `json:"base,omitempty"`
+	Chunks bool   `json:"chunks,omitempty"`
 }
 
 // Repair says that a bucket's rows did not add up on the device, and asks for it in place of a cursor. Cursor, Count
@@ -199,13 +204,15 @@ func (s *SignedReceipt) Verify(key ed25519.PublicKey) bool {
 }
 
 // BucketStart opens a bucket's rows. From is the cursor that they build on; Fresh says that they are the whole bucket
-// and that rows absent from it are gone, whatever the device held. Leaves, a LeafSet, answers a Repair: the rows are all
-// live rows of these leaves, and what else the device holds in them is gone; no page parts them.
+// and that rows absent from it are gone, whatever the device held; then Head is where the bucket stands, see
+// BucketCursor. Leaves, a LeafSet, answers a Repair: the rows are all live rows of these leaves, and what else the
+// device holds in them is gone; no page parts them.
 type BucketStart struct {
 	Bucket string `json:"bucket"`
 	From   uint64 `json:"from"`
 	Fresh  bool   `json:"fresh,omitempty"`
 	Leaves string `json:"leaves,omitempty"`
+	Head   uint64 `json:"head,omitempty"`
 }
 
 // Exit says that a record left the bucket. Where it went is not said.

@@ -26,6 +26,7 @@ func Schema() Raw {
 		"group_bytes": MaxGroupBytes, "group_changes": MaxGroupChanges, "id": MaxIDLen, "int": MaxInt, "late_grant_days": LateGrantDays,
 		"missing_base_days": MissingBaseDays, "name": MaxNameLen, "page_bytes": MaxPageBytes, "push_bytes": MaxPushBytes,
 		"push_groups": MaxPushGroups, "receipt_bytes": MaxReceiptBytes, "receipts": MaxReceipts, "repair_rows": RepairRows, "retention_days": RetentionDays, "snapshot_rows": SnapshotRows,
+		"chunk_bytes": MaxChunkBytes, "chunks": MaxChunks,
 		"tombstone_days": TombstoneDays}
 	return Fields(map[string]any{"version": ProtocolVersion, "frames": frames, "codes": strs(codes), "bounds": bounds,
 		"operations": []any{string(OpPut), string(OpSet), string(OpAct), string(OpDelete)},
@@ -40,7 +41,7 @@ func SchemaHash() Hash { return sha256.Sum256(Schema()) }
 // payloads are the JSON frames by their types; group and row frames carry bytes, see frames.go and exchange.go.
 var payloads = map[FrameType]any{
 	FrameHello: Hello{}, FrameSign: Sign{}, FrameWant: Want{}, FrameEnd: End{}, FrameHelloReply: HelloReply{}, FrameOutcomes: Outcomes{},
-	FrameReceipt: SignedReceipt{}, FrameBucket: BucketStart{}, FrameExit: Exit{}, FramePage: Page{}, FrameCheckpoint: Checkpoint{},
+	FrameReceipt: SignedReceipt{}, FrameBucket: BucketStart{}, FrameSnapshot: Snapshot{}, FrameExit: Exit{}, FramePage: Page{}, FrameCheckpoint: Checkpoint{},
 	FrameDrop: Drop{}, FrameFault: Fault{}, FrameGroup: []byte{}, FrameRow: []byte{}, FrameWitness: []byte{},
 	FrameLost: Lost{},
 }

@@ -39,8 +39,10 @@ type Synced struct {
 	Sent      int // bytes on the wire
 	Received  int
 	Photos    int
+	Chunks    int              // of large buckets that were asked for
 	Fault     *syncproto.Fault // why nothing was pulled, or nil
 	renewed   bool             // a token was renewed because the server did not take it
+	gone      int              // chunks that the server did not keep any more
 }
 
 // maxTries bounds how often one exchange is tried before the caller hears of the network.
@@ -57,6 +59,12 @@ func (c *Client) Sync(ctx context.Context) (Synced, error) {
 	for more := true; more; {
 		var err error
 		if more, err = c.exchangeAgain(ctx, &s); err != nil {
+			return s, err
+		}
+		if more || s.Fault != nil {
+			continue
+		}
+		if more, err = c.fetchChunks(ctx, &s); err != nil {
 			return s, err
 		}
 	}
@@ -93,7 +101,7 @@ func (c *Client) exchange(ctx context.Context, s *Synced) (more bool, err error)
 	if err != nil {
 		return false, err
 	}
-	frames, err := c.Engine.Request(c.Clock(), device.Ask{})
+	frames, err := c.Engine.Request(c.Clock(), device.Ask{Snapshots: true})
 	if err != nil {
 		return false, err
 	}

@@ -128,6 +128,7 @@ func (f *fake) phone(tokens client.Tokens) *client.Client {
 type world struct {
 	*testing.T
 	app    *app.App
+	data   string
 	server *clockwork
 	clock  *clockwork // the phone's
 	line   *netproxy.Proxy
@@ -137,9 +138,9 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{T: t, server: &clockwork{now: noon}, clock: &clockwork{now: noon}}
+	w := &world{T: t, data: t.TempDir(), server: &clockwork{now: noon}, clock: &clockwork{now: noon}}
 	var err error
-	w.app, err = app.Open(t.Context(), app.Config{Addr: "127.0.0.1:0", Data: t.TempDir(), Clock: w.server.time})
+	w.app, err = app.Open(t.Context(), app.Config{Addr: "127.0.0.1:0", Data: w.data, Clock: w.server.time})
 	w.must(err)
 	t.Cleanup(func() { w.must(w.app.Close()) })
 	w.must(w.app.Listen())

@@ -22,6 +22,8 @@ type Checked struct {
 	Groups   int
 	Gaps     int // that devices declared
 	Blobs    int
+	Seals    int
+	Root     string // that the newest seal signed
 	Findings []Finding
 }
 
@@ -32,8 +34,8 @@ type Finding struct {
 }
 
 // Check recomputes everything that is chained, summed or named by its content: the ledger of every bucket, its digest
-// from its rows, the chain and the signatures of every device's pushes, and every blob that a record refers to. It
-// reads one snapshot and changes nothing.
+// from its rows, the chain and the signatures of every device's pushes, the seals over the ledgers' heads, and every
+// blob that a record refers to. It reads one snapshot and changes nothing.
 func (l *Loop) Check(ctx context.Context, blobs BlobCheck) (*Checked, error) {
 	c := &Checked{}
 	shas := map[string]bool{}
@@ -58,7 +60,7 @@ func (l *Loop) Check(ctx context.Context, blobs BlobCheck) (*Checked, error) {
 				return err
 			}
 		}
-		return nil
+		return c.seals(tx, l.ServerKey())
 	})
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"aidloop/syncproto"
@@ -53,12 +54,18 @@ func (l *Loop) Exchange(ctx context.Context, p Push, reader *Reader) ([]byte, er
 	}
 	more := false
 	if req.Want != nil {
-		if code := mayPull(reader, state, &req.Hello); code != "" {
+		code := mayPull(reader, state)
+		if !req.Hello.Speaks() {
+			code = syncproto.CodeVersion
+		}
+		if code != "" {
 			out = syncproto.AppendJSON(out, syncproto.FrameFault, syncproto.Fault{Code: code, Message: code.Words()})
 			frames++
 		} else {
 			var n int
-			if out, n, more, err = l.Feed(ctx, *reader, req.Want, out); err != nil {
+			r := *reader
+			r.Snapshots = slices.Contains(req.Hello.Caps, syncproto.CapSnapshot)
+			if out, n, more, err = l.Feed(ctx, r, req.Want, out); err != nil {
 				return nil, err
 			}
 			frames += n
@@ -80,10 +87,8 @@ func Recycle(response []byte) {
 
 // mayPull says why there are no rows for a device. One that speaks other versions may push all the same, since nothing that
 // was captured is turned away, but would not understand them.
-func mayPull(reader *Reader, state string, hello *syncproto.Hello) syncproto.Code {
+func mayPull(reader *Reader, state string) syncproto.Code {
 	switch {
-	case !hello.Speaks():
-		return syncproto.CodeVersion
 	case reader == nil:
 		return syncproto.CodeTokenInvalid
 	case state == DeviceFrozen:

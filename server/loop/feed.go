@@ -8,22 +8,25 @@ import (
 	"aidloop/syncproto"
 )
 
-// Reader is the principal of a pull: a device of a user, by its access token.
+// Reader is the principal of a pull: a device of a user, by its access token. Snapshots says that it fetches chunks;
+// an exchange takes that from the hello.
 type Reader struct {
-	User   string
-	Device string
+	User      string
+	Device    string
+	Snapshots bool
 }
 
 // feeding writes one response's buckets, page by page, within a budget of bytes.
 type feeding struct {
+	loop   *Loop
 	tx     ReadTx
 	inc    string
+	chunks bool // large buckets may be offered in chunks
 	out    []byte
 	frames int
 	budget int
 	more   bool
 
-	l         *Loop
 	device    string
 	repairs   map[string]*syncproto.Repair
 	incidents []Incident
@@ -40,7 +43,7 @@ func (f *feeding) json(t syncproto.FrameType, v any) {
 // before the rows they open, then ref, then grids in order of names. Stored bytes go out as they are. It returns the
 // number of frames, and whether the budget ended before the feed.
 func (l *Loop) Feed(ctx context.Context, r Reader, want *syncproto.Want, dst []byte) (out []byte, frames int, more bool, err error) {
-	f := &feeding{out: dst, budget: syncproto.PageBytes, l: l, device: r.Device}
+	f := &feeding{loop: l, chunks: r.Snapshots, out: dst, budget: syncproto.PageBytes, device: r.Device}
 	if want.MaxBytes > 0 {
 		f.budget = min(max(want.MaxBytes, 4096), syncproto.MaxPageBytes)
 	}
@@ -60,7 +63,7 @@ func (l *Loop) Feed(ctx context.Context, r Reader, want *syncproto.Want, dst []b
 }
 
 func (f *feeding) all(scope []string, want *syncproto.Want) error {
-	at := make(map[string]syncproto.Cursor, len(want.Cursors))
+	at := make(map[string]standing, len(want.Cursors))
 	for _, c := range want.Cursors {
 		if !slices.Contains(scope, c.Bucket) {
 			f.json(syncproto.FrameDrop, syncproto.Drop{Bucket: c.Bucket})
@@ -72,8 +75,8 @@ func (f *feeding) all(scope []string, want *syncproto.Want) error {
 		}
 		// What was staged in another life is no state that the bucket ever had: a page leaves out rows that later pages
 		// would have brought anew, and those may lie before the page again.
-		if !c.Staged || cur.Incarnation == f.inc {
-			at[c.Bucket] = cur
+		if !c.Staged && !c.Chunks || cur.Incarnation == f.inc {
+			at[c.Bucket] = standing{cur, c.Base, c.Chunks}
 		}
 	}
 	f.wanted(scope, want.Repair)
@@ -89,9 +92,20 @@ func (f *feeding) all(scope []string, want *syncproto.Want) error {
 	return nil
 }
 
+// standing is where a device stands in a bucket, see syncproto.BucketCursor.
+type standing struct {
+	syncproto.Cursor
+	base   uint64
+	chunks bool
+}
+
+// trimmed reports whether tombstones are gone that a device at this place has not had: those up to the floor are. A
+// device that pages a bucket afresh needs those only that came after it began.
+func (p standing) trimmed(floor uint64) bool { return max(p.Seq, p.base) < floor }
+
 // bucket sends one bucket. A cursor of a life that was lost, beyond the head or below the floor starts afresh. One of a
 // former life before its end goes on, and a checkpoint brings it home even where nothing is new.
-func (f *feeding) bucket(name string, cur syncproto.Cursor, known bool) error {
+func (f *feeding) bucket(name string, cur standing, known bool) error {
 	head, err := f.tx.Bucket(name)
 	if err != nil {
 		return err
@@ -102,18 +116,30 @@ func (f *feeding) bucket(name string, cur syncproto.Cursor, known bool) error {
 		}
 		known = false
 	}
-	valid, err := f.valid(name, cur)
+	valid, err := f.valid(name, cur.Cursor)
 	if err != nil {
 		return err
 	}
-	fresh := !known || !valid || cur.Seq > head.Seq || cur.Seq < head.Floor
-	if fresh {
+	home := cur.Incarnation == f.inc
+	fresh := !known || !valid || max(cur.Seq, cur.base) > head.Seq || cur.trimmed(head.Floor)
+	switch {
+	case fresh:
+		if !home || cur.Seq > head.Seq {
+			cur.Seq = 0
+		}
+		if offered, err := f.snapshot(head, cur.Seq); offered || err != nil {
+			return err
+		}
 		cur.Seq = 0
-	} else if cur.Seq == head.Seq && cur.Incarnation == f.inc {
-		return nil // the device verified this head when it got there
+	case cur.chunks, cur.Seq == head.Seq && home:
+		return nil // the device is on its way to a snapshot, or verified this head when it got there
 	}
 	f.out = slices.Grow(f.out, f.room(head.Seq-cur.Seq, head.Count))
-	f.json(syncproto.FrameBucket, syncproto.BucketStart{Bucket: name, From: cur.Seq, Fresh: fresh})
+	start := syncproto.BucketStart{Bucket: name, From: cur.Seq, Fresh: fresh}
+	if fresh {
+		start.Head = head.Seq
+	}
+	f.json(syncproto.FrameBucket, start)
 	sent, err := f.rows(name, cur.Seq, fresh)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ package loop
 import (
 	"crypto/ed25519"
 	"log/slog"
+	"time"
 
 	"aidloop/syncproto"
 )
@@ -16,7 +17,7 @@ type Secrets struct {
 	Signing ed25519.PrivateKey // signs receipts and tokens
 }
 
-// Options are what a Loop is made of. All members but Poke and Log are needed.
+// Options are what a Loop is made of. The members up to NewID are needed.
 type Options struct {
 	Store   Store
 	Clock   Clock
@@ -26,6 +27,13 @@ type Options struct {
 	Log     *slog.Logger
 	// RepairRows is from how many rows on a bucket is repaired by leaves; 0 stands for the protocol's number.
 	RepairRows int
+	// TombstoneAge is how long deletions and exits stay in the feed; 0 for 400 days.
+	TombstoneAge time.Duration
+	// Chunks keeps snapshots; without it every bucket is paged.
+	Chunks Chunks
+	// SnapshotRows is how many live rows a bucket has that is paged at most; 0 for 5,000. ChunkBytes is the size of a
+	// snapshot's chunks, 0 for the largest, 1 MiB.
+	SnapshotRows, ChunkBytes int
 }
 
 // Loop runs the verbs. It keeps no state of its own and is safe for concurrent use.
@@ -37,6 +45,11 @@ type Loop struct {
 	poke    func([]syncproto.BucketSeq)
 	log     *slog.Logger
 	repair  int64
+
+	tombstoneAge time.Duration
+	chunks       Chunks
+	snapshotRows int
+	chunkBytes   int
 }
 
 // New makes a Loop.
@@ -50,7 +63,17 @@ func New(o Options) *Loop {
 	if o.RepairRows <= 0 {
 		o.RepairRows = syncproto.RepairRows
 	}
-	return &Loop{o.Store, o.Clock, o.Secrets, o.NewID, o.Poke, o.Log, int64(o.RepairRows)}
+	if o.TombstoneAge == 0 {
+		o.TombstoneAge = tombstoneAge
+	}
+	if o.SnapshotRows == 0 {
+		o.SnapshotRows = syncproto.SnapshotRows
+	}
+	if o.ChunkBytes == 0 || o.ChunkBytes > syncproto.ChunkBytes {
+		o.ChunkBytes = syncproto.ChunkBytes
+	}
+	return &Loop{store: o.Store, clock: o.Clock, secrets: o.Secrets, newID: o.NewID, poke: o.Poke, log: o.Log, repair: int64(o.RepairRows),
+		tombstoneAge: o.TombstoneAge, chunks: o.Chunks, snapshotRows: o.SnapshotRows, chunkBytes: o.ChunkBytes}
 }
 
 // ServerKey is the public key that devices check receipts with.

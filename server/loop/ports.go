@@ -47,6 +47,9 @@ type ReadTx interface {
 	// Feed hands over a bucket's entries with seq > after in order of seq, the latest entry per record: live rows,
 	// deletions and exits. fn returns false to stop. Entries of one seq come together.
 	Feed(bucket string, after uint64, fn func(Entry) (bool, error)) error
+	// Tombstones hands over the seqs of a bucket's deletions and exits that its feed still holds, in ascending order,
+	// one seq as often as it has entries. fn returns false to stop.
+	Tombstones(bucket string, fn func(seq uint64) (bool, error)) error
 	// Find lists records by their index columns. The page token of the last one continues the list.
 	Find(q Query) (Page, error)
 	// Count counts live records by kind and state in a region (see Query.Region).
@@ -68,6 +71,10 @@ type ReadTx interface {
 	Held(device string, limit int) ([]Held, error)
 	// Ledger hands over a bucket's entries from number from on, in order.
 	Ledger(bucket string, from uint64, fn func(LedgerEntry) error) error
+	// LastSeal returns the newest seal, or ErrNotFound.
+	LastSeal() (*Seal, error)
+	// Seals hands over the seals from number from on, in order.
+	Seals(from uint64, fn func(Seal) error) error
 	// Audit lists audit entries, newest first, with id < before (0: from the newest), at most limit; where root is
 	// not the zero Ref, only those of that root.
 	Audit(root syncproto.Ref, before int64, limit int) ([]Audit, error)
@@ -110,6 +117,9 @@ type Tx interface {
 	// PutExit writes that a record left a bucket at seq. It replaces the record's earlier exit from that bucket; a
 	// later return of the record removes it.
 	PutExit(bucket string, seq uint64, ref syncproto.Ref) error
+	// Trim takes the deletions and exits with a seq up to to out of a bucket's feed for good. Deleted records stay
+	// where Record finds them; a later version of one enters the feed again. The caller raises the floor.
+	Trim(bucket string, to uint64) error
 	// PutBucket writes a bucket's head.
 	PutBucket(Bucket) error
 	// PutPast keeps bytes that are about to be replaced.
@@ -125,6 +135,8 @@ type Tx interface {
 	DeleteHeld(device string, dseq uint64) error
 	// AppendLedger writes a bucket's next entry.
 	AppendLedger(bucket string, e LedgerEntry) error
+	// AppendSeal writes the next seal.
+	AppendSeal(Seal) error
 	AppendAudit(Audit) error
 	// PutWitness keeps a witness; the same row again, or one beyond MaxWitnesses, changes nothing.
 	PutWitness(Witness) error
@@ -253,7 +265,16 @@ type Bucket struct {
 	Digest  syncproto.Digest
 	Entries uint64 // how many ledger entries there are
 	Head    syncproto.Hash
-	Floor   uint64 // entries of deletions and exits up to here were trimmed
+	Floor   uint64 // entries of deletions and exits up to and including this seq were trimmed
+	Sealed  uint64 // how many of the ledger's entries the newest seal covers
+}
+
+// Seal is one of the signed roots over the heads of all ledgers: number N (from 1), canonical bytes (see Loop.Seal),
+// and the server's signature.
+type Seal struct {
+	N     uint64
+	Bytes syncproto.Raw
+	Sig   []byte
 }
 
 // Past is what a record was until its version was replaced by By at the time At (milliseconds).

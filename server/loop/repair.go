@@ -34,10 +34,10 @@ func (f *feeding) repair(head Bucket, rep *syncproto.Repair) (done bool, err err
 	if err != nil {
 		return false, syncproto.Refuse(syncproto.CodeMalformed, "want: "+err.Error())
 	}
-	i := Incident{At: f.l.clock().UnixMilli(), Device: f.device, Bucket: head.Name, Cursor: rep.Cursor, Count: rep.Count, Digest: syncproto.Digest(digest),
+	i := Incident{At: f.loop.clock().UnixMilli(), Device: f.device, Bucket: head.Name, Cursor: rep.Cursor, Count: rep.Count, Digest: syncproto.Digest(digest),
 		Seq: head.Seq, ServerCount: head.Count, ServerDigest: head.Digest}
 	home := cur.Incarnation == f.inc && cur.Seq <= head.Seq
-	if home && rep.Leaves != nil && head.Count >= f.l.repair {
+	if home && rep.Leaves != nil && head.Count >= f.loop.repair {
 		set, size, err := f.differing(head, rep)
 		if err != nil {
 			return false, err
@@ -76,7 +76,7 @@ func (f *feeding) differing(head Bucket, rep *syncproto.Repair) (set syncproto.L
 	})
 	if ours.Digest() != head.Digest {
 		// No device can reach a digest that the server's own rows do not have.
-		f.l.log.Error("a bucket's rows do not add up on the server: run aidloop verify and put a backup back", "bucket", head.Name, "seq", head.Seq)
+		f.loop.log.Error("a bucket's rows do not add up on the server: run aidloop verify and put a backup back", "bucket", head.Name, "seq", head.Seq)
 	}
 	set = theirs.Differing(ours)
 	for leaf, n := range sizes {

@@ -25,6 +25,7 @@ type county struct {
 	world *world.World
 	now   time.Time
 	ids   int
+	opts  loop.Options
 	poked []syncproto.BucketSeq
 }
 
@@ -43,13 +44,21 @@ func newCounty(t *testing.T) *county {
 		}
 	})
 	c.store = store
-	c.loop = loop.New(loop.Options{Store: store, Clock: func() time.Time { return c.now }, NewID: newID,
+	c.opts = loop.Options{Store: store, Clock: func() time.Time { return c.now }, NewID: newID,
 		Secrets: loop.Secrets{Master: syncproto.Key{1}, Signing: ed25519.NewKeyFromSeed(make([]byte, 32))},
-		Poke:    func(b []syncproto.BucketSeq) { c.poked = append(c.poked, b...) }})
+		Poke:    func(b []syncproto.BucketSeq) { c.poked = append(c.poked, b...) }}
+	c.loop = loop.New(c.opts)
 	if err := seed.Load(t.Context(), c.loop, c.world, nil); err != nil {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// with is another Loop on the same store.
+func (c *county) with(change func(*loop.Options)) *loop.Loop {
+	o := c.opts
+	change(&o)
+	return loop.New(o)
 }
 
 // balanced insists that every chain, digest and count adds up.

@@ -22,7 +22,7 @@ func TestCodesBecomeStatuses(t *testing.T) {
 		http.StatusBadRequest:            {syncproto.CodeMalformed, syncproto.CodeTruncated, syncproto.CodeBadGroup, syncproto.CodeBadChain},
 		http.StatusUnauthorized:          {syncproto.CodeTokenInvalid, syncproto.CodeBadSignature},
 		http.StatusForbidden:             {syncproto.CodeForeignToken, syncproto.CodeRevoked},
-		http.StatusNotFound:              {syncproto.CodeUnknownDevice},
+		http.StatusNotFound:              {syncproto.CodeUnknownDevice, syncproto.CodeChunkGone},
 		http.StatusConflict:              {syncproto.CodeDseqGap, syncproto.CodeDseqReused, syncproto.CodeFork},
 		http.StatusRequestEntityTooLarge: {syncproto.CodeTooLarge},
 		http.StatusUnsupportedMediaType:  {syncproto.CodeUnsupportedType},

@@ -41,6 +41,7 @@ var table = []row{
 	{casework.CodeForbiddenActor, http.StatusForbidden, 0, ""},
 
 	{string(syncproto.CodeUnknownDevice), http.StatusNotFound, 0, ""},
+	{string(syncproto.CodeChunkGone), http.StatusNotFound, 0, ""},
 	{codeNotFound, http.StatusNotFound, 0, "没有找到,可能已被删除,或不在您的负责范围。"},
 	{codeMethod, http.StatusMethodNotAllowed, 0, "不支持的操作,请更新应用。"},
 

@@ -128,8 +128,8 @@ func (t *tx) PutBucket(b loop.Bucket) error {
 	if err != nil {
 		return err
 	}
-	return t.c.use("UPDATE buckets SET written = 1, seq = ?, count = ?, entries = ?, floor = ?, digest = ?, head = ? WHERE n = ?").
-		num(b.Seq).int(b.Count).num(b.Entries).num(b.Floor).blob(b.Digest[:]).blob(b.Head[:]).int(n).run()
+	return t.c.use("UPDATE buckets SET written = 1, seq = ?, count = ?, entries = ?, floor = ?, sealed = ?, digest = ?, head = ? WHERE n = ?").
+		num(b.Seq).int(b.Count).num(b.Entries).num(b.Floor).num(b.Sealed).blob(b.Digest[:]).blob(b.Head[:]).int(n).run()
 }
 
 func (t *tx) PutPast(p loop.Past) error {

@@ -125,10 +125,10 @@ func (v *view) records(q *stmt, fn func(*loop.Stored) error) error {
 	})
 }
 
-const bucketColumns = "name, seq, count, digest, entries, head, floor FROM buckets "
+const bucketColumns = "name, seq, count, digest, entries, head, floor, sealed FROM buckets "
 
 func bucketOf(q *stmt) loop.Bucket {
-	return loop.Bucket{Name: q.str(0), Seq: q.uget(1), Count: q.get(2), Digest: q.hash(3), Entries: q.uget(4), Head: q.hash(5), Floor: q.uget(6)}
+	return loop.Bucket{Name: q.str(0), Seq: q.uget(1), Count: q.get(2), Digest: q.hash(3), Entries: q.uget(4), Head: q.hash(5), Floor: q.uget(6), Sealed: q.uget(7)}
 }
 
 func (v *view) Bucket(name string) (loop.Bucket, error) {
@@ -144,16 +144,18 @@ func (v *view) Buckets(fn func(loop.Bucket) error) error {
 	return v.each(v.c.use("SELECT "+bucketColumns+"WHERE written = 1 ORDER BY name"), func(q *stmt) (bool, error) { return true, fn(bucketOf(q)) })
 }
 
-// feedSQL merges two index scans by seq; nothing is sorted and nothing below the cursor is read.
-const feedSQL = `SELECT seq, kind, id, 0, deleted, env, body FROM records WHERE bucket = ? AND seq > ?
-UNION ALL SELECT seq, kind, id, 1, 0, NULL, NULL FROM exits WHERE bucket = ? AND seq > ? ORDER BY seq`
+// feedSQL merges three index scans by seq: rows, deletions and exits. Nothing is sorted, and nothing below the cursor
+// and nothing that was trimmed is read.
+const feedSQL = `SELECT seq, kind, id, 0, 0, env, body FROM records WHERE bucket = ?1 AND seq > ?2 AND deleted = 0
+UNION ALL SELECT seq, kind, id, 0, 1, env, body FROM records WHERE bucket = ?1 AND seq > ?2 AND deleted = 1
+UNION ALL SELECT seq, kind, id, 1, 0, NULL, NULL FROM exits WHERE bucket = ?1 AND seq > ?2 ORDER BY seq`
 
 func (v *view) Feed(bucket string, after uint64, fn func(loop.Entry) (bool, error)) error {
 	n, ok, err := v.bucketNumber(bucket)
 	if err != nil || !ok {
 		return err
 	}
-	return v.each(v.c.use(feedSQL).int(n).num(after).int(n).num(after), func(q *stmt) (bool, error) {
+	return v.each(v.c.use(feedSQL).int(n).num(after), func(q *stmt) (bool, error) {
 		return fn(loop.Entry{Seq: q.uget(0), Ref: syncproto.Ref{Kind: q.kind(1), ID: q.str(2)}, Exit: q.is(3), Deleted: q.is(4), Env: q.view(5), Body: q.view(6)})
 	})
 }

@@ -23,6 +23,8 @@ func Run(t *testing.T, open func(t *testing.T) loop.Store) {
 		"many writers lose nothing":       manyWriters,
 		"the feed has the latest entries": feed,
 		"a move leaves an exit":           move,
+		"tombstones can be trimmed":       trim,
+		"seals in order":                  seals,
 		"lists page in a stable order":    find,
 		"numbers have no gaps":            numbers,
 		"what was is kept":                past,

@@ -71,5 +71,8 @@ func (r *Response) forget(t Tx, bucket string, next map[string][]byte) error {
 			return err
 		}
 	}
+	if err := clearPlan(t, bucket); err != nil {
+		return err
+	}
 	return t.Delete(keyStaging(bucket))
 }

@@ -126,8 +126,10 @@ func wantRepairs(t Tx, w *syncproto.Want, at map[string]syncproto.BucketCursor) 
 		}
 		name := strings.TrimPrefix(key, "repair/")
 		delete(at, name)
-		if b, err := t.Get(keyStaging(name)); err != nil || b != nil {
-			return true, err
+		for _, key := range []string{keyStaging(name), keyPlan(name)} {
+			if b, err := t.Get(key); err != nil || b != nil {
+				return true, err
+			}
 		}
 		if rep.Leaves != nil {
 			if leaves++; leaves > maxLeaves {

@@ -13,6 +13,7 @@ type Ask struct {
 	PushBytes int  // how much to push at most; 0 stands for half of what a server takes
 	NoPull    bool // push only, for instance without a token
 	MaxBytes  int  // how much the response may bring; 0 leaves it to the server
+	Snapshots bool // the caller fetches chunks, see NextChunk: large buckets may be offered so
 }
 
 // Request builds the next request: the groups behind what the server has, as far as they fit, with their signature,
@@ -25,6 +26,9 @@ func (e *Engine) Request(clock syncproto.Clock, ask Ask) (b []byte, err error) {
 	err = e.store.View(func(t Tx) error {
 		hello := syncproto.Hello{Versions: [2]int{syncproto.ProtocolVersion, syncproto.ProtocolVersion}, Device: e.id.Device, Catalog: e.opts.Catalog, Caps: []string{"gzip", "zstd"},
 			Wall: clock.Wall, Mono: clock.Mono, Boot: clock.Boot}
+		if ask.Snapshots {
+			hello.Caps = append(hello.Caps, syncproto.CapSnapshot)
+		}
 		b = syncproto.AppendJSON(nil, syncproto.FrameHello, hello)
 		frames := 1
 		n, err := e.appendLost(t, &b)
@@ -41,7 +45,7 @@ func (e *Engine) Request(clock syncproto.Clock, ask Ask) (b []byte, err error) {
 				return err
 			}
 			frames += n
-			want, err := e.want(t)
+			want, err := e.want(t, ask.Snapshots)
 			if err != nil {
 				return err
 			}
@@ -114,14 +118,13 @@ func (e *Engine) appendGroups(t Tx, b *[]byte, limit int) (frames int, err error
 
 // want lists where the device stands: what is staged counts, since it is durable. What did not add up is asked for by
 // a repair in place of its cursor, so that a server that knows of no repairs sends it afresh.
-func (e *Engine) want(t Tx) (syncproto.Want, error) {
+func (e *Engine) want(t Tx, snapshots bool) (syncproto.Want, error) {
 	w := syncproto.Want{Cursors: []syncproto.BucketCursor{}}
 	at := map[string]syncproto.BucketCursor{}
 	err := t.Scan("cursor/", func(key string, value []byte) (bool, error) {
 		var c cursor
 		err := unmarshal(value, &c)
-		name := strings.TrimPrefix(key, "cursor/")
-		at[name] = syncproto.BucketCursor{Bucket: name, Cursor: c.String()}
+		at[strings.TrimPrefix(key, "cursor/")] = syncproto.BucketCursor{Cursor: c.String()}
 		return true, err
 	})
 	if err != nil {
@@ -133,15 +136,19 @@ func (e *Engine) want(t Tx) (syncproto.Want, error) {
 	err = t.Scan("staging/", func(key string, value []byte) (bool, error) {
 		var s staging
 		err := unmarshal(value, &s)
-		name := strings.TrimPrefix(key, "staging/")
-		at[name] = syncproto.BucketCursor{Bucket: name, Cursor: syncproto.Cursor{Incarnation: s.Incarnation, Seq: s.Seq}.String(), Staged: true}
+		at[strings.TrimPrefix(key, "staging/")] = syncproto.BucketCursor{Cursor: syncproto.Cursor{Incarnation: s.Incarnation, Seq: s.Seq}.String(), Staged: true, Base: s.Base}
 		return true, err
 	})
+	if err == nil {
+		err = plannedPlaces(t, at, snapshots)
+	}
 	if err != nil {
 		return w, err
 	}
 	for _, name := range sortedKeys(at) {
-		w.Cursors = append(w.Cursors, at[name])
+		c := at[name]
+		c.Bucket = name
+		w.Cursors = append(w.Cursors, c)
 	}
 	err = t.Scan("left/", func(_ string, value []byte) (bool, error) {
 		var l syncproto.Left

@@ -14,6 +14,7 @@ type staging struct {
 	Incarnation string `json:"incarnation"`
 	Seq         uint64 `json:"seq"`
 	Fresh       bool   `json:"fresh"` // they replace the bucket
+	Base        uint64 `json:"base"`  // where the bucket stood when it began afresh
 }
 
 // Response takes a response frame by frame. It can be given up between any two of them: what was staged at a page
@@ -58,6 +59,8 @@ func (r *Response) Frame(f syncproto.Frame) error {
 		return decode(f, r.receipt)
 	case syncproto.FrameBucket:
 		return decode(f, r.begin)
+	case syncproto.FrameSnapshot:
+		return decode(f, r.snapshot)
 	case syncproto.FrameRow:
 		return r.row(f.Payload)
 	case syncproto.FrameExit:
@@ -122,6 +125,9 @@ func (r *Response) unreachable(t Tx) error {
 	err := entries(t, func(x *Entry) (bool, error) {
 		if x.State == Awaiting && x.At != nil {
 			b, err := t.Get(keyCursor(x.At.Bucket))
+			if err == nil && b == nil {
+				b, err = t.Get(keyPlan(x.At.Bucket))
+			}
 			if err != nil {
 				return false, err
 			}
@@ -311,14 +317,17 @@ func (r *Response) begin(b *syncproto.BucketStart) error {
 		r.leaves, r.stage = &set, staging{}
 		return nil
 	}
-	return r.e.store.View(func(t Tx) error {
+	return r.e.store.Update(func(t Tx) error {
+		if err := clearPlan(t, b.Bucket); err != nil { // it comes in pages now
+			return err
+		}
 		r.stage = staging{}
 		ok, err := getJSON(t, keyStaging(b.Bucket), &r.stage)
 		if err != nil {
 			return err
 		}
 		if b.Fresh || !ok {
-			r.stage = staging{Incarnation: r.inc, Seq: b.From, Fresh: b.Fresh}
+			r.stage = staging{Incarnation: r.inc, Seq: b.From, Fresh: b.Fresh, Base: b.Head}
 		}
 		return nil
 	})

@@ -14,7 +14,7 @@ type verifyCmd struct {
 	Data string `help:"The data folder; no server may be using it." default:"data" type:"path"`
 }
 
-// Run recomputes ledger chains, digests, device chains and photos, and fails where anything is not as it was written.
+// Run recomputes ledger chains and their seals, digests, device chains and photos, and fails where anything is not as it was written.
 func (c *verifyCmd) Run() error {
 	if _, err := os.Stat(filepath.Join(c.Data, sqlite.FileName)); err != nil {
 		return fmt.Errorf("--data (AIDLOOP_DATA): there is no database in %s", c.Data)
@@ -34,6 +34,9 @@ func (c *verifyCmd) Run() error {
 	fmt.Printf("%d buckets, %d rows, %d ledger entries; %d devices, %d pushes, %d groups; %d photos\n", r.Buckets, r.Rows, r.Entries, r.Devices, r.Batches, r.Groups, r.Blobs)
 	if r.Gaps > 0 {
 		fmt.Printf("%d times a device declared changes lost, which a restore had taken back and it did not hold any more\n", r.Gaps)
+	}
+	if r.Seals > 0 {
+		fmt.Printf("%d seals; the newest signed the root %s\n", r.Seals, r.Root)
 	}
 	for _, f := range r.Findings {
 		fmt.Printf("  %s: %s\n", f.Where, f.What)

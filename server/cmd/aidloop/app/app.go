@@ -21,6 +21,7 @@ import (
 	"aidloop/server/loop"
 	"aidloop/server/token"
 	"aidloop/storage/blob"
+	"aidloop/storage/chunks"
 	"aidloop/storage/sqlite"
 )
 
@@ -97,7 +98,8 @@ func Open(ctx context.Context, cfg Config) (*App, error) {
 		return nil, err
 	}
 	a := &App{Store: store, cfg: cfg, hub: mobileapi.NewHub()}
-	a.Loop = loop.New(loop.Options{Store: store, Clock: cfg.Clock, Secrets: secrets, NewID: NewID, Poke: a.hub.Poke, Log: cfg.Log})
+	a.Loop = loop.New(loop.Options{Store: store, Clock: cfg.Clock, Secrets: secrets, NewID: NewID, Poke: a.hub.Poke, Log: cfg.Log,
+		Chunks: chunks.New(chunkCache)})
 	if a.Blobs, err = openBlobs(ctx, cfg, secrets); err == nil {
 		err = a.mount(secrets)
 	}
@@ -106,6 +108,9 @@ func Open(ctx context.Context, cfg Config) (*App, error) {
 	}
 	return a, nil
 }
+
+// chunkCache is how many bytes of packed chunks of large buckets are kept in memory.
+const chunkCache = 64 << 20
 
 // NewID mints a UUIDv7.
 func NewID() string { return uuid.Must(uuid.NewV7()).String() }
@@ -209,31 +214,67 @@ func (a *App) Close() error {
 	if errors.Is(err, net.ErrClosed) {
 		err = nil
 	}
+	if a.listener != nil {
+		a.seal(context.Background())
+	}
 	return errors.Join(err, a.Store.Close())
 }
 
-// keepHouse does what has to be done from time to time, until ctx ends: open groups are looked at again, workers are reminded of
-// deadlines, and photos
-// that nothing refers to are swept.
+// keepHouse does what has to be done from time to time, until ctx ends: every minute the ledgers are sealed; every ten
+// open groups are looked at again, workers are reminded of deadlines, and photos that nothing refers to are swept; every
+// hour old tombstones are trimmed.
 func (a *App) keepHouse(ctx context.Context) {
-	tick := time.NewTicker(10 * time.Minute)
+	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
-	for {
+	for minute := 1; ; minute++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if n, err := a.Loop.Settle(ctx); err != nil {
-			a.cfg.Log.Error("settle open groups", "err", err)
-		} else if n > 0 {
-			a.cfg.Log.Info("settled open groups", "n", n)
+		a.seal(ctx)
+		if minute%10 == 0 {
+			a.settle(ctx)
+			a.remind(ctx)
+			a.sweep(ctx)
 		}
-		if n, err := a.Loop.Remind(ctx); err != nil {
-			a.cfg.Log.Error("remind of deadlines", "err", err)
-		} else if n > 0 {
-			a.cfg.Log.Info("reminded of deadlines", "n", n)
+		if minute%60 == 0 {
+			a.trim(ctx)
 		}
-		a.sweep(ctx)
+	}
+}
+
+func (a *App) seal(ctx context.Context) {
+	if _, err := a.Loop.Seal(ctx); err != nil {
+		a.cfg.Log.Error("seal the ledgers", "err", err)
+	}
+}
+
+func (a *App) settle(ctx context.Context) {
+	if n, err := a.Loop.Settle(ctx); err != nil {
+		a.cfg.Log.Error("settle open groups", "err", err)
+	} else if n > 0 {
+		a.cfg.Log.Info("settled open groups", "n", n)
+	}
+}
+
+func (a *App) remind(ctx context.Context) {
+	if n, err := a.Loop.Remind(ctx); err != nil {
+		a.cfg.Log.Error("remind of deadlines", "err", err)
+	} else if n > 0 {
+		a.cfg.Log.Info("reminded of deadlines", "n", n)
+	}
+}
+
+// trim takes old tombstones out, a part of every bucket at a time.
+func (a *App) trim(ctx context.Context) {
+	for more := true; more; {
+		n, err := a.Loop.Trim(ctx)
+		if err != nil {
+			a.cfg.Log.Error("trim old tombstones", "err", err)
+		} else if n > 0 {
+			a.cfg.Log.Info("trimmed old tombstones", "buckets", n)
+		}
+		more = err == nil && n > 0
 	}
 }
