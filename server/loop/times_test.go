@@ -178,3 +178,32 @@ func TestHistoryOfARecord(t *testing.T) {
 		t.Error("keys have a history to show")
 	}
 }
+
+// A group that people decide later is dated by its receipt all the same.
+func TestHeldGroupsKeepTheirTime(t *testing.T) {
+	c := newCounty(t)
+	cast := c.world.Cast()
+	p := c.phone(cast.SurveyorOne)
+	home := cast.Missed.Household
+	for _, h := range c.world.Households {
+		if h.Grid != cast.Grid.Code && h.Grid[:9] == cast.Grid.Code[:9] {
+			home = h
+		}
+	}
+	g := p.group(refOf(home), syncproto.Change{Op: syncproto.OpSet, Ref: refOf(home), Fields: syncproto.Fields(map[string]any{"members_count": 9}),
+		Base: map[string]syncproto.Stamp{"members_count": c.stampOf(home)}})
+	o := p.push(g)
+	if o.Status != syncproto.GroupHeld {
+		t.Fatalf("%+v", o)
+	}
+	if err := c.loop.Grant(t.Context(), casework.System, loop.GridGrant{User: cast.SurveyorOne.ID, Grid: home.Grid}); err != nil {
+		t.Fatal(err)
+	}
+	c.now = c.now.Add(5 * time.Hour)
+	if n, err := c.loop.Settle(t.Context()); err != nil || n != 1 {
+		t.Fatalf("%d, %v", n, err)
+	}
+	if n, at := c.count(home); n != 9 || at != o.Time {
+		t.Errorf("%d people at %d, want 9 at %d", n, at, o.Time)
+	}
+}
