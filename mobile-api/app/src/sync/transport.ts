@@ -12,6 +12,7 @@ import type { Fault } from "./response.ts";
 export const syncType = "application/vnd.aidloop.sync";
 
 const maxAnswer = 64 << 20; // bytes of a response, decompressed
+const maxWait = 120_000; // milliseconds for an exchange with everything that it brings
 const maxProblem = 64 << 10; // bytes of a refusal that are read
 
 /** Problem is the server's refusal, with what HTTP says of it. */
@@ -57,7 +58,7 @@ function tokensOf(a: Record<string, unknown>, clock: Clock): Tokens {
 }
 
 async function post(http: typeof fetch, url: string, body: object): Promise<Record<string, unknown>> {
-  const res = await http(url, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+  const res = await http(url, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body), signal: AbortSignal.timeout(maxWait) });
   if (!res.ok) throw await problem(res);
   return (await res.json()) as Record<string, unknown>;
 }
@@ -85,7 +86,8 @@ export async function exchange(engine: Engine, http: typeof fetch, token: string
     body = await gzip(body);
     headers["content-encoding"] = "gzip";
   }
-  const res = await http(`${engine.identity.server}/sync/v1`, { method: "POST", headers, body: body as Uint8Array<ArrayBuffer> });
+  const signal = AbortSignal.timeout(maxWait); // fetch itself waits for ever
+  const res = await http(`${engine.identity.server}/sync/v1`, { method: "POST", headers, body: body as Uint8Array<ArrayBuffer>, signal });
   if (!res.ok) throw await problem(res);
   const response = engine.response(clock(), asked);
   const reader = new FrameReader();
