@@ -6,6 +6,7 @@ SHELL := /bin/bash
 BIN     := .cache/bin/aidloop
 DATA    ?= .cache/demo-data
 FUZZTIME ?= 3m
+BENCH   ?=
 # Where thousands of short-lived databases lie: in memory, where the machine has such a place.
 FAST    := $(shell test -w /dev/shm && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
 GO      ?= go
@@ -44,8 +45,8 @@ check: test race ## test, and the race detector and static analysis
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) mod tidy -diff
 
-bench: build ## print every duration and ratio
-	$(BIN) bench
+bench: build ## print every duration and ratio; make bench BENCH="--only noop,live" for some
+	$(BIN) bench $(BENCH)
 
 campaign: build ## the long proofs: a million simulator steps, mutants, 200 kills of server and phones
 	TMPDIR=$(FAST) $(BIN) sim --seed 1 --steps 1000000

@@ -26,7 +26,7 @@ func AppConfig(log *slog.Logger) fiber.Config {
 // Limits bound what all phones together may use of the machine. The zero value of a member stands for its default.
 type Limits struct {
 	Exchanges int           // that run at once: 32; each may hold a push and a page, 8 MiB each at most
-	Waiting   int           // that wait for their turn: 256; more are asked to come back
+	Waiting   int           // that wait for their turn: 1,024; more are asked to come back
 	Wait      time.Duration // for a turn: 15 s
 	Exchange  time.Duration // for the whole work on one exchange: 60 s
 	BodyBytes int64         // of all bodies under way: 256 MiB
@@ -35,7 +35,7 @@ type Limits struct {
 
 func (l *Limits) defaults() {
 	setDefault(&l.Exchanges, 32)
-	setDefault(&l.Waiting, 256)
+	setDefault(&l.Waiting, 1024)
 	setDefault(&l.Wait, 15*time.Second)
 	setDefault(&l.Exchange, time.Minute)
 	setDefault(&l.BodyBytes, 256<<20)
