@@ -26,7 +26,7 @@ func Schema() Raw {
 		"group_bytes": MaxGroupBytes, "group_changes": MaxGroupChanges, "id": MaxIDLen, "int": MaxInt, "late_grant_days": LateGrantDays,
 		"missing_base_days": MissingBaseDays, "name": MaxNameLen, "page_bytes": MaxPageBytes, "push_bytes": MaxPushBytes,
 		"push_groups": MaxPushGroups, "repair_rows": RepairRows, "retention_days": RetentionDays, "snapshot_rows": SnapshotRows,
-		"tombstone_days": TombstoneDays}
+		"tombstone_days": TombstoneDays, "reply_bytes": MaxReplyBytes, "photo_bytes": MaxPhotoBytes, "kept": MaxBundleKept}
 	return Fields(map[string]any{"version": ProtocolVersion, "frames": frames, "codes": strs(codes), "bounds": bounds,
 		"operations": []any{string(OpPut), string(OpSet), string(OpAct), string(OpDelete)},
 		"policies":   []any{string(PolicyLatest), string(PolicyReview), string(PolicyServer), string(PolicyOnce)},
@@ -42,6 +42,7 @@ var payloads = map[FrameType]any{
 	FrameHello: Hello{}, FrameSign: Sign{}, FrameWant: Want{}, FrameEnd: End{}, FrameHelloReply: HelloReply{}, FrameOutcomes: Outcomes{},
 	FrameReceipt: SignedReceipt{}, FrameBucket: BucketStart{}, FrameExit: Exit{}, FramePage: Page{}, FrameCheckpoint: Checkpoint{},
 	FrameDrop: Drop{}, FrameFault: Fault{}, FrameGroup: []byte{}, FrameRow: []byte{}, FrameWitness: []byte{},
+	FrameBundle: SignedBundle{}, FramePhoto: BundlePhoto{}, FrameData: []byte{}, FrameClose: BundleClose{}, FrameKept: BundleKept{},
 }
 
 // describe names the form of a Go type as JSON writes it.

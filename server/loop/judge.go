@@ -24,10 +24,11 @@ type judging struct {
 	accepted bool
 	// captured is the corrected time of a group that is judged again: it was fixed at its receipt.
 	captured int64
+	received int64 // what times of capture are counted back from
 }
 
 func (w *work) judge(dev *Device, clock syncproto.Clock) (*judging, error) {
-	j := &judging{w: w, dev: dev, clock: clock, blocked: map[string]bool{}}
+	j := &judging{w: w, dev: dev, clock: clock, blocked: map[string]bool{}, received: w.now}
 	var err error
 	if j.user, err = w.tx.User(dev.User); err != nil {
 		return nil, fmt.Errorf("the device's user: %w", err)
@@ -118,7 +119,7 @@ func (j *judging) decide(g *group, sg syncproto.SignedGroup, p parsedGroup) (syn
 	if p.err == nil {
 		o.Time = j.captured
 		if o.Time == 0 {
-			o.Time = syncproto.CorrectTime(p.Clock, j.clock, j.w.now, 0)
+			o.Time = syncproto.CorrectTime(p.Clock, j.clock, j.received, 0)
 		}
 	}
 	if j.dev.State == DeviceRevoked || j.user.Disabled {

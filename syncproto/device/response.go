@@ -29,8 +29,14 @@ type Response struct {
 	stage  staging
 	afresh bool              // the open bucket began afresh: what was staged before is void
 	rows   map[string][]byte // of the open bucket, not yet durable: "kind/id" → row frame, or nothing for an exit
+	skip   bool              // the open bucket builds on what this phone does not have, or says less than it has
 	fault  *syncproto.Fault
 	end    *syncproto.End
+
+	// A response that was carried in a bundle may be late: the phone may have heard more since it was written, even that
+	// the server's life it comes from was lost.
+	carried, late, former bool
+	gaps                  bool // a bucket was skipped
 }
 
 // Response begins to take a response.
@@ -47,9 +53,14 @@ func (r *Response) Frame(f syncproto.Frame) error {
 		return syncproto.Refuse(syncproto.CodeMalformed, "a response opens with one hello")
 	}
 	r.frames++
+	if r.former && f.Type != syncproto.FrameEnd {
+		return nil
+	}
 	switch f.Type {
 	case syncproto.FrameHelloReply:
 		return decode(f, r.hello)
+	case syncproto.FrameKept:
+		return decode(f, r.kept)
 	case syncproto.FrameOutcomes:
 		return decode(f, r.outcomes)
 	case syncproto.FrameReceipt:
@@ -87,6 +98,13 @@ func (r *Response) Finish() (more bool, fault *syncproto.Fault, err error) {
 	if r.end == nil || r.end.Frames != r.frames-1 {
 		return false, r.fault, syncproto.Refuse(syncproto.CodeTruncated, "the response was cut short")
 	}
+	if r.former || r.late {
+		return false, r.fault, nil
+	}
+	pulled := r.e.pulls
+	if r.carried {
+		pulled = !r.gaps
+	}
 	err = r.e.store.Update(func(t Tx) error {
 		st, err := loadState(t)
 		if err != nil {
@@ -98,7 +116,7 @@ func (r *Response) Finish() (more bool, fault *syncproto.Fault, err error) {
 		if err := putJSON(t, keyState, st); err != nil {
 			return err
 		}
-		if r.e.pulls && r.fault == nil && !r.end.More {
+		if pulled && r.fault == nil && !r.end.More {
 			if err := r.unreachable(t); err != nil {
 				return err
 			}
@@ -142,23 +160,33 @@ func (r *Response) hello(h *syncproto.HelloReply) error {
 		if err != nil {
 			return err
 		}
+		if r.carried {
+			if r.outdated(&st, h); r.former {
+				return nil
+			}
+		} else if err := r.witnessed(t, h.Witnessed); err != nil { // of a bundle's witnesses nobody keeps count
+			return err
+		}
 		if st.Incarnation != "" && st.Incarnation != h.Incarnation {
 			if err := resend(t); err != nil {
 				return err
 			}
-		}
-		if err := r.witnessed(t, h.Witnessed); err != nil {
-			return err
+			st.Former = append(st.Former[max(0, len(st.Former)-maxFormer+1):], st.Incarnation)
 		}
 		if err := pruneBlobs(t, r.server); err != nil {
 			return err
 		}
-		st.Incarnation, st.Safe = h.Incarnation, h.SafeDseq
+		if st.Incarnation = h.Incarnation; !r.late {
+			st.Safe, st.ServerNow = h.SafeDseq, h.Now
+		}
+		if h.Recipient != "" {
+			st.Recipient = h.Recipient
+		}
 		if h.Have >= st.Next { // this phone was put back from a backup: its numbers were given to other changes
 			st.Trouble = string(syncproto.CodeFork)
 		}
 		// What the server has beyond is not taken over: its outcomes have not been heard yet.
-		if h.Have < st.Have {
+		if h.Have < st.Have && !r.late {
 			if err := unsettle(t, h.Have); err != nil {
 				return err
 			}
@@ -223,6 +251,7 @@ func (r *Response) outcomes(o *syncproto.Outcomes) error {
 		if err != nil {
 			return err
 		}
+		heard := map[uint64]bool{}
 		for _, out := range o.Groups {
 			var x Entry
 			if ok, err := getJSON(t, keyEntry(out.Dseq), &x); err != nil || !ok {
@@ -231,13 +260,40 @@ func (r *Response) outcomes(o *syncproto.Outcomes) error {
 				}
 				continue
 			}
+			heard[x.Dseq] = true
+			if out.Status == syncproto.GroupHeld && (x.State == Rejected || x.State == Awaiting) {
+				continue // a reply from before it was decided
+			}
 			if err := x.settle(t, out, r.server); err != nil {
 				return err
 			}
-			st.Have = max(st.Have, x.Last)
+			if r.carried && x.State == Held {
+				if _, err := r.follow(t, &x); err != nil {
+					return err
+				}
+			}
+		}
+		if st.Have, err = heardUpTo(t, st.Have, heard); err != nil {
+			return err
 		}
 		return putJSON(t, keyState, st)
 	})
+}
+
+// heardUpTo is the last change up to which every outcome was heard. Replies to bundles may bring the outcomes of later
+// groups first; what lies before them goes out again.
+func heardUpTo(t Tx, have uint64, heard map[uint64]bool) (uint64, error) {
+	err := entries(t, func(x *Entry) (bool, error) {
+		if x.Last <= have {
+			return true, nil
+		}
+		if !heard[x.Dseq] && (x.State == Pending || x.State == Dismissed) {
+			return false, nil
+		}
+		have = x.Last
+		return true, nil
+	})
+	return have, err
 }
 
 // settle writes an outcome down. A judged group stays over the rows until they carry it.
@@ -273,6 +329,9 @@ func (r *Response) receipt(s *syncproto.SignedReceipt) error {
 	if !s.Verify(r.e.id.ServerKey) {
 		return syncproto.Refuse(syncproto.CodeBadSignature, "the receipt is not signed by the server")
 	}
+	if r.late {
+		return nil
+	}
 	return r.e.store.Update(func(t Tx) error { return putJSON(t, "receipt", s) })
 }
 
@@ -281,18 +340,40 @@ func (r *Response) begin(b *syncproto.BucketStart) error {
 	if !syncproto.DeviceBucket(b.Bucket) || r.bucket != "" {
 		return syncproto.Refuse(syncproto.CodeMalformed, "a bucket that cannot be here")
 	}
-	r.bucket, r.afresh = b.Bucket, b.Fresh
+	r.bucket, r.afresh, r.skip = b.Bucket, b.Fresh, false
 	return r.e.store.View(func(t Tx) error {
 		r.stage = staging{}
 		ok, err := getJSON(t, keyStaging(b.Bucket), &r.stage)
 		if err != nil {
 			return err
 		}
-		if b.Fresh || !ok {
-			r.stage = staging{Incarnation: r.inc, Seq: b.From, Fresh: b.Fresh}
+		if b.Fresh {
+			r.stage = staging{Incarnation: r.inc, Seq: b.From, Fresh: true}
+			return nil
 		}
+		if !ok {
+			cur := cursor{Incarnation: r.inc}
+			if _, err := getJSON(t, keyCursor(b.Bucket), &cur); err != nil {
+				return err
+			}
+			r.stage = staging{Incarnation: cur.Incarnation, Seq: cur.Seq}
+		}
+		// Rows from before the phone's place are the newest ones of their records as well, so that what overlaps does no
+		// harm; rows that begin behind it leave something out.
+		r.skip = r.stage.Incarnation != r.inc || b.From > r.stage.Seq
+		r.gaps = r.gaps || r.skip
 		return nil
 	})
+}
+
+// behind reports whether the phone has more of the open bucket than a response that ends at seq.
+func (r *Response) behind(t Tx, seq uint64) (bool, error) {
+	if !r.afresh {
+		return seq < r.stage.Seq, nil
+	}
+	var cur cursor
+	ok, err := getJSON(t, keyCursor(r.bucket), &cur)
+	return ok && cur.Incarnation == r.inc && seq < cur.Seq, err
 }
 
 func (r *Response) row(payload []byte) error {
@@ -319,6 +400,9 @@ func (r *Response) exit(x *syncproto.Exit) error {
 // page makes what has arrived durable without showing it.
 func (r *Response) page(p *syncproto.Page) error {
 	err := r.e.store.Update(func(t Tx) error {
+		if old, err := r.behind(t, p.Seq); err != nil || old || r.skip {
+			return err
+		}
 		if r.afresh {
 			if err := clearPrefix(t, keyStaged(r.bucket)); err != nil {
 				return err
@@ -348,6 +432,9 @@ func clearPrefix(t Tx, prefix string) error {
 }
 
 func (r *Response) drop(d *syncproto.Drop) error {
+	if r.late {
+		return nil // the bucket may have been given back since
+	}
 	return r.e.store.Update(func(t Tx) error {
 		var c cursor
 		ok, err := getJSON(t, keyCursor(d.Bucket), &c)
