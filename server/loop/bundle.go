@@ -31,6 +31,7 @@ type Import struct {
 	Photos      int // kept
 	PhotosLeft  int // damaged, or from a phone that is shut out
 	Whole       bool
+	Replied     bool // the reply was written to its end
 
 	l     *Loop
 	dev   *Device
@@ -44,6 +45,7 @@ type Import struct {
 // enrolled device's own, before anything of it is read; leave is called at the end.
 type BundleOptions struct {
 	Photos PhotoSink
+	Reply  io.Writer // where the reply goes, see writeReply; nil for none
 	Admit  func(ctx context.Context) (leave func(), err error)
 }
 
@@ -62,19 +64,30 @@ func (l *Loop) ImportBundle(ctx context.Context, r io.Reader, o BundleOptions) (
 		}
 		defer leave()
 	}
+	early := i.take(ctx, b, o.Photos)
+	err = i.close(ctx)
+	if err == nil && o.Reply != nil {
+		err = l.writeReply(ctx, i, o.Reply)
+		i.Replied = err == nil
+	}
+	return i, errors.Join(early, err)
+}
+
+// take takes one part of the bundle after another.
+func (i *Import) take(ctx context.Context, b *syncproto.BundleReader, photos PhotoSink) error {
 	for {
 		item, err := b.Next()
 		if errors.Is(err, io.EOF) {
 			i.Whole = true
-			return i, i.close(ctx)
+			return nil
 		}
 		if err == nil && item.Photo != nil {
-			err = i.photo(ctx, item, o.Photos)
+			err = i.photo(ctx, item, photos)
 		} else if err == nil {
 			err = i.message(ctx, item.Message)
 		}
 		if err != nil {
-			return i, errors.Join(err, i.close(ctx))
+			return err
 		}
 	}
 }

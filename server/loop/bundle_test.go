@@ -114,14 +114,8 @@ func (h *handset) export(c device.Carry) []byte {
 // carry brings a bundle to the server and returns what became of it, with the reply.
 func (c *county) carry(file []byte, sink loop.PhotoSink) (*loop.Import, []byte, error) {
 	c.t.Helper()
-	i, err := c.loop.ImportBundle(c.t.Context(), bytes.NewReader(file), loop.BundleOptions{Photos: sink})
-	if i == nil {
-		return nil, nil, err
-	}
 	var reply bytes.Buffer
-	if rerr := i.Reply(c.t.Context(), &reply); rerr != nil {
-		c.t.Fatal(rerr)
-	}
+	i, err := c.loop.ImportBundle(c.t.Context(), bytes.NewReader(file), loop.BundleOptions{Photos: sink, Reply: &reply})
 	return i, reply.Bytes(), err
 }
 

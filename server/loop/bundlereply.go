@@ -18,13 +18,6 @@ const (
 	outcomesAFrame   = 500
 )
 
-// Reply writes the answer to an imported bundle: the outcomes of its groups, which photos were kept, and the rows that
-// the phone wanted, as an exchange with a valid token would have brought them, while the device is active and its user
-// may work; else only the outcomes and why. It can be opened by that device alone.
-func (i *Import) Reply(ctx context.Context, w io.Writer) error {
-	return i.l.writeReply(ctx, i, w)
-}
-
 // ReplyBundle writes a reply for a device from what is on record now, without a new bundle: the outcomes of its last
 // groups, and the rows that are new since what its last bundle asked for, or all of them.
 func (l *Loop) ReplyBundle(ctx context.Context, device string, w io.Writer) error {
@@ -93,7 +86,9 @@ func (i *Import) recall(ctx context.Context, out *answer) error {
 	return nil
 }
 
-// writeReply encrypts the responses of an import, with what is fed now.
+// writeReply writes the answer to an imported bundle: the outcomes of its groups, which photos were kept, and the rows
+// that the phone wanted, as an exchange with a valid token would have brought them, while the device is active and its
+// user may work; else only the outcomes and why. It can be opened by that device alone.
 func (l *Loop) writeReply(ctx context.Context, i *Import, w io.Writer) error {
 	to, err := bundle.DeviceRecipient(i.dev.PublicKey)
 	if err != nil {
