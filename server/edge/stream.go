@@ -11,8 +11,8 @@ import (
 )
 
 // BodyStream reads a request's body as it arrives, for bodies that are too large for memory: at most limit bytes, within
-// a time in all, and no longer silent than any other body. Its errors are *syncproto.Error and end the connection; what
-// is left unread at the end, Around discards.
+// a time in all, and no longer silent than any other body. Its errors are *syncproto.Error; a body that breaks ends the
+// connection, and what is left unread of any other, Around discards.
 func BodyStream(c *fiber.Ctx, limit int64, within time.Duration) io.Reader {
 	return &bodyStream{c: c, left: limit, length: int64(c.Request().Header.ContentLength()), last: time.Now().Add(within)}
 }
@@ -58,7 +58,9 @@ func (b *bodyStream) Read(p []byte) (int, error) {
 }
 
 func (b *bodyStream) fail(code syncproto.Code, detail string) error {
-	b.c.Context().SetConnectionClose()
+	if code == syncproto.CodeTruncated {
+		b.c.Context().SetConnectionClose() // behind an error the stream would take anything for the body's next part
+	}
 	b.err = syncproto.Refuse(code, detail)
 	return b.err
 }
