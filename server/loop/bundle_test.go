@@ -380,6 +380,7 @@ func TestGapsAreParkedAndShown(t *testing.T) {
 	if other, err := c.loop.ReadBacklog(t.Context(), elsewhere); err != nil || len(other) != 0 {
 		t.Errorf("another county sees %+v, %v", other, err)
 	}
+	c.balanced()
 	if c.has(syncproto.Ref{Kind: "person", ID: "p-1"}) {
 		t.Error("a parked part was judged before its gap closed")
 	}

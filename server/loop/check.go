@@ -180,6 +180,9 @@ func (c *Checked) device(tx ReadTx, d Device) error {
 		head, have = b.Head, b.Last
 		return nil
 	})
+	if err == nil {
+		err = c.parked(tx, d)
+	}
 	if err == nil && (head != d.Head || have != d.Have) {
 		c.find(where, "its pushes end at change %d, the device's mark at %d", have, d.Have)
 	}

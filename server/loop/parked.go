@@ -3,6 +3,7 @@ package loop
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"errors"
 
 	"aidloop/server/casework"
@@ -217,4 +218,21 @@ func backlogOf(tx ReadTx, parts []Parked) (*Backlog, error) {
 		end = max(end, p.Last)
 	}
 	return b, nil
+}
+
+// parked checks the chain and the signature of every part that waits.
+func (c *Checked) parked(tx ReadTx, d Device) error {
+	list, err := tx.Parked(d.ID)
+	for _, x := range list {
+		p, err := tx.ParkedData(x.N)
+		if err != nil {
+			return err
+		}
+		a, err := p.arrival()
+		if err != nil || a.head != p.Head || a.Request.Sign.First != p.First || a.Request.Sign.Last != p.Last ||
+			!syncproto.VerifyHead(ed25519.PublicKey(d.PublicKey), d.ID, p.Last, p.Head, a.Request.Sign.Sig) {
+			c.find("device "+d.ID, "the parked part up to change %d is not what the device signed", p.Last)
+		}
+	}
+	return err
 }

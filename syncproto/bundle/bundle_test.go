@@ -177,3 +177,13 @@ func (forever) Read(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
+
+func FuzzOpen(f *testing.F) {
+	f.Add(seal(frames(), bundle.DeviceIdentity(key(5)).Recipient()))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := bundle.Open(bytes.NewReader(b), bundle.DeviceIdentity(key(5)))
+		if err == nil {
+			_, _ = io.Copy(io.Discard, r) // it must only not panic
+		}
+	})
+}

@@ -4,6 +4,7 @@
 //	capture.go   what a person does: a group is sealed, frozen, chained and kept, in one transaction
 //	view.go      what a person sees: the server's rows under what is still pending
 //	request.go   what the phone says           response.go  what it hears, frame by frame
+//	export.go    what it says in a bundle      import.go    what it hears in a reply to one
 //	keys.go      which sealed fields it can open
 //	status.go    what is only on this phone, held, rejected, in conflict
 package device

@@ -14,7 +14,7 @@ import (
 
 type exportCmd struct {
 	phoneFlag
-	Photos int64  `help:"Photos to take along at most, in MiB; those that wait longest for a line are the large ones." default:"64"`
+	Photos int64  `help:"Photos to take along at most, in MiB; the smallest go first." default:"64"`
 	File   string `arg:"" help:"Where to write the bundle, such as wang.aidsync. What stood there is replaced." type:"path"`
 }
 
@@ -34,6 +34,11 @@ func (c *exportCmd) Run() error {
 			fmt.Printf(" (changes %d to %d)", out.First, out.Last)
 		}
 		fmt.Printf(" and %d photos; %d photos stay behind\n", out.Photos, out.Left)
+		if st, err := p.Engine.Status(0); err != nil {
+			return err
+		} else if st.Trouble != "" {
+			fmt.Printf("The groups of this phone are left out until it is enrolled anew: %s %s\n", st.Trouble, st.Trouble.Words())
+		}
 		fmt.Println("Bring it to the server by any way, and its reply back: aidloop device import")
 		return nil
 	})
