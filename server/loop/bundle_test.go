@@ -625,6 +625,44 @@ func TestDaysOnTheWayAreNotBeforeTheCapture(t *testing.T) {
 	}
 }
 
+// A bundle of a former identity that arrives after its groups were reissued tells their outcomes again and applies
+// nothing twice.
+func TestBundlesOfAFormerIdentity(t *testing.T) {
+	c := newCounty(t)
+	cast := c.world.Cast()
+	home := refOf(cast.Missed.Household)
+	_, env := c.record(home)
+	old := c.phone(cast.SurveyorOne)
+	g := old.group(home, syncproto.Change{Op: syncproto.OpSet, Ref: home, Fields: syncproto.Fields(map[string]any{"members_count": 7}),
+		Base: map[string]syncproto.Stamp{"members_count": env.Of("members_count").Stamp}})
+	first := old.signed(g)
+	file := seal(&handset{c: c, id: old.id, key: old.key}, old.request(first).Body)
+
+	anew := c.handset(cast.SurveyorOne, 2)
+	again := *g
+	again.Device, again.Origin = anew.id, &syncproto.Origin{Device: old.id, Dseq: 1, Hash: syncproto.GroupHash(first.Bytes)}
+	p := &phone{c: c, id: anew.id, key: anew.key, head: syncproto.ChainStart(anew.id), next: 1}
+	if o := p.push(&again); o.Status != syncproto.GroupJudged || o.Replay {
+		t.Fatalf("%+v", o)
+	}
+	c.carried(file)
+	_ = c.store.Read(t.Context(), func(tx loop.ReadTx) error {
+		b, err := tx.Batch(old.id, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var o syncproto.Outcomes
+		if err := json.Unmarshal(b.Outcomes, &o); err != nil || !o.Groups[0].Replay || len(o.Groups[0].Changes) > 0 {
+			t.Errorf("%+v, %v", o, err)
+		}
+		return nil
+	})
+	if now, env := c.record(home); now.Int("members_count") != 7 || env.Of("members_count").Stamp != syncproto.MakeStamp(anew.id, 1) {
+		t.Errorf("%s by %s", now.Get("members_count"), env.Of("members_count").Stamp)
+	}
+	c.balanced()
+}
+
 // Looking into a bundle changes nothing.
 func TestInspectChangesNothing(t *testing.T) {
 	c := newCounty(t)

@@ -128,10 +128,9 @@ func (j *judging) decide(g *group, sg syncproto.SignedGroup, p parsedGroup) (syn
 	if p.err != nil {
 		return o, reject(syncproto.CodeBadChange, "")
 	}
-	if p.Origin != nil {
-		if again, err := j.reissued(sg, p); err != nil || again != nil {
-			return j.repeat(g, cmp.Or(again, &o), err)
-		}
+	again, err := j.reissued(sg, p)
+	if err != nil || again != nil {
+		return j.repeat(g, cmp.Or(again, &o), err)
 	}
 	for _, c := range p.Changes {
 		if j.blocked[c.Ref.String()] {

@@ -11,6 +11,9 @@ import (
 // outcome again and changes nothing. What is still held under the former identity is decided under the new one, and
 // ends there. Nil stands for a group that is new here.
 func (j *judging) reissued(sg syncproto.SignedGroup, p parsedGroup) (*syncproto.Outcome, error) {
+	if p.Origin == nil {
+		return j.overtaken(sg)
+	}
 	o := *p.Origin
 	former, err := j.w.tx.Device(o.Device)
 	if err == nil && (former.User != j.dev.User || former.ID == j.dev.ID) {
@@ -34,6 +37,34 @@ func (j *judging) reissued(sg syncproto.SignedGroup, p parsedGroup) (*syncproto.
 		return nil, j.w.tx.PutReissued(o, j.dev.ID, sg.Dseq)
 	}
 	out := first.outcome
+	out.Dseq, out.Replay = sg.Dseq, true
+	return &out, nil
+}
+
+// overtaken looks whether a group that comes under the identity which captured it has arrived before as a reissue: a
+// bundle of a former identity may be on its way for long. What the reissue came to is its outcome; while that is still
+// open, the reissue is the one that will be judged.
+func (j *judging) overtaken(sg syncproto.SignedGroup) (*syncproto.Outcome, error) {
+	device, dseq, err := j.w.tx.Reissued(syncproto.Origin{Device: j.dev.ID, Dseq: sg.Dseq, Hash: syncproto.GroupHash(sg.Bytes)})
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if d, err := j.w.tx.Device(device); err != nil {
+		return nil, err
+	} else if d.Have < dseq {
+		return nil, nil // it was never committed
+	}
+	r, err := j.w.recall(device, dseq)
+	if err != nil {
+		return nil, err
+	}
+	out := r.outcome
+	if out.Status == syncproto.GroupHeld {
+		return nil, reject(syncproto.CodeReissued, "")
+	}
 	out.Dseq, out.Replay = sg.Dseq, true
 	return &out, nil
 }
