@@ -19,7 +19,7 @@ type Imported struct {
 
 // Import takes the server's reply to a bundle. It may come late, more than once, in any order, and cut short: what was
 // whole is taken, nothing that the phone knows already goes back. A reply to another phone, or to a former identity of
-// this one, is refused with CodeForeignBundle and changes nothing.
+// this one, is refused with CodeForeignBundle and changes nothing. An exchange that is under way must be given up first.
 func (e *Engine) Import(r io.Reader, clock syncproto.Clock) (out Imported, err error) {
 	plain, err := bundle.Open(r, bundle.DeviceIdentity(e.id.Private))
 	if err != nil {
