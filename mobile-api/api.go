@@ -31,6 +31,10 @@ type Limits struct {
 	Exchange  time.Duration // for the whole work on one exchange: 60 s
 	BodyBytes int64         // of all bodies under way: 256 MiB
 	Live      int           // live connections: 10,000
+
+	Bundles     int           // bundles that are received at once: 2; each may hold a request and a reply of 64 MiB
+	Bundle      time.Duration // for the whole work on one bundle, its transfer included: 30 min
+	BundleBytes int64         // of one bundle: 512 MiB
 }
 
 func (l *Limits) defaults() {
@@ -40,6 +44,9 @@ func (l *Limits) defaults() {
 	setDefault(&l.Exchange, time.Minute)
 	setDefault(&l.BodyBytes, 256<<20)
 	setDefault(&l.Live, 10_000)
+	setDefault(&l.Bundles, 2)
+	setDefault(&l.Bundle, bundleTime)
+	setDefault(&l.BundleBytes, 512<<20)
 }
 
 func setDefault[T comparable](p *T, v T) {
@@ -56,6 +63,8 @@ type Options struct {
 	Clock  loop.Clock
 	Hub    *Hub // the same that loop.Options.Poke tells
 	Log    *slog.Logger
+	// Photos keeps the photos of bundles; nil leaves them out.
+	Photos loop.PhotoSink
 	NewID  func() string // mints request ids; nil for UUIDv7
 	// Proxies are the networks whose X-Forwarded-For is believed.
 	Proxies []netip.Prefix
@@ -71,6 +80,8 @@ type API struct {
 	bodies   *edge.Budget
 	enrolled *guesses // wrong enrolment codes
 	renewed  *guesses // wrong refresh tokens
+	bundles  *gate
+	bundled  *guesses // files that are no bundles of this server's phones
 }
 
 // New makes an API.
@@ -87,7 +98,8 @@ func New(o Options) *API {
 	o.Limits.defaults()
 	o.Hub.setMax(o.Limits.Live)
 	return &API{Options: o, gate: newGate(o.Limits), bodies: edge.NewBudget(o.Limits.BodyBytes),
-		enrolled: newGuesses(o.Clock, 10, 200), renewed: newGuesses(o.Clock, 60, 1000)}
+		enrolled: newGuesses(o.Clock, 10, 200), renewed: newGuesses(o.Clock, 60, 1000),
+		bundles: newGate(Limits{Exchanges: o.Limits.Bundles, Waiting: o.Limits.Bundles, Wait: o.Limits.Wait}), bundled: newGuesses(o.Clock, 10, 200)}
 }
 
 // Mount adds the routes to app, which was made with AppConfig, and wraps everything that is mounted on it from now on
@@ -100,6 +112,7 @@ func (a *API) Mount(app *fiber.App) {
 	app.Post("/auth/v1/logout", a.logout)
 	app.Post("/sync/v1", a.exchange)
 	app.Get("/sync/v1/chunks/:sha", a.chunk)
+	app.Post("/bundles/v1", a.bundle)
 	app.Add(fiber.MethodGet, "/sync/v1/live", a.live) // not Get, which would answer HEAD with a stream, too
 }
 
@@ -107,6 +120,7 @@ func (a *API) Mount(app *fiber.App) {
 // what is under way.
 func (a *API) Close() {
 	a.gate.close()
+	a.bundles.close()
 	a.Hub.Close()
 }
 

@@ -32,6 +32,7 @@ type enrolReply struct {
 	UserKey     []byte `json:"user_key"`   // opens the grants in the user's bucket
 	ServerKey   []byte `json:"server_key"` // checks receipts, Ed25519
 	Incarnation string `json:"incarnation"`
+	Recipient   string `json:"bundle_recipient"` // bundles are encrypted to it: an age recipient
 }
 
 // tokens let a phone in.
@@ -72,5 +73,5 @@ func (a *API) enrol(c *fiber.Ctx) error {
 		return err
 	}
 	return sendJSON(c, http.StatusCreated, enrolReply{Device: e.Device, User: e.User.ID, UserName: e.User.Name, Region: e.User.Region,
-		Role: e.User.Role, tokens: t, UserKey: e.UserKey[:], ServerKey: e.ServerKey, Incarnation: e.Incarnation})
+		Role: e.User.Role, tokens: t, UserKey: e.UserKey[:], ServerKey: e.ServerKey, Incarnation: e.Incarnation, Recipient: e.Recipient})
 }

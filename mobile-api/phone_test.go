@@ -36,6 +36,7 @@ type enrolment struct {
 	UserKey     []byte `json:"user_key"`
 	ServerKey   []byte `json:"server_key"`
 	Incarnation string `json:"incarnation"`
+	Recipient   string `json:"bundle_recipient"`
 }
 
 func (w *world) code(user string) string {

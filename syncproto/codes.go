@@ -73,7 +73,10 @@ const (
 	CodeQuota           Code = "quota"
 	CodeEnrolCode       Code = "enrol_code_invalid"
 	CodeUnsupportedType Code = "unsupported_type"
-	CodeChunkGone       Code = "chunk_gone" // a snapshot's chunk is not kept any more, or not for this device: ask for the bucket again
+	CodeChunkGone       Code = "chunk_gone"     // a snapshot's chunk is not kept any more, or not for this device: ask for the bucket again
+	CodeForeignBundle   Code = "foreign_bundle" // a file that was made for another server or phone
+	CodeParked          Code = "parked"         // in the reply to a bundle: kept, and judged when what comes before it has arrived
+	CodeParkedFull      Code = "parked_full"    // too much of the device waits for what comes before it
 )
 
 // words says each code to the person who holds the phone, and what to do about it.
@@ -118,6 +121,9 @@ var words = map[Code]string{
 	CodeEnrolCode:       "登记码无效、已使用或已过期,请向管理员重新索取。",
 	CodeUnsupportedType: "请求的内容类型不支持,请更新应用。",
 	CodeChunkGone:       "这一段数据已更新,应用会重新获取;手机上的内容没有丢失。",
+	CodeForeignBundle:   "这个数据包不是给这里的(可能属于另一台服务器或手机,或手机重新登记之前的身份),请核对文件。",
+	CodeParked:          "数据包已收下,但前面的数据还没有到,先存着,补齐后自动处理。",
+	CodeParkedFull:      "这台手机等待补齐的数据包过多,请先导入更早的数据包,再导入这一个;已收下的没有丢失。",
 }
 
 // Words returns the code's message in Chinese: what happened and what to do.

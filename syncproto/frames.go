@@ -35,6 +35,15 @@ const (
 	FrameFault      FrameType = 'e' // Fault
 )
 
+// The frames that only bundles have: see bundle.go.
+const (
+	FrameBundle FrameType = 'B' // SignedBundle
+	FramePhoto  FrameType = 'P' // BundlePhoto
+	FrameData   FrameType = 'D' // bytes of a photo
+	FrameClose  FrameType = 'Z' // BundleClose
+	FrameKept   FrameType = 'k' // BundleKept, in a response
+)
+
 // AppendFrame writes a frame: the type, the payload's length as a 4-byte big-endian number, the payload.
 func AppendFrame(dst []byte, t FrameType, payload []byte) []byte {
 	dst = append(dst, byte(t))

@@ -24,7 +24,11 @@ const (
 	MaxChunks       = 8192 // in one snapshot
 	RepairRows      = 1000 // buckets below this are refetched whole instead of by leaf
 	TombstoneDays   = 400
-	MissingBaseDays = 14 // a base not seen for so long is judged as concurrent
-	LateGrantDays   = 30 // clean work under a revoked grant is still taken for so long
-	RetentionDays   = 60 // a device keeps acknowledged changes so long without word of a backup
+	MissingBaseDays = 14       // a base not seen for so long is judged as concurrent
+	LateGrantDays   = 30       // clean work under a revoked grant is still taken for so long
+	MaxReplyBytes   = 64 << 20 // one response in a bundle, all frames together
+	MaxPhotoBytes   = 64 << 20 // one photo in a bundle
+	MaxBundleKept   = 10_000   // photos in one frame that says which were kept
+	MaxMIMELen      = 128      // of a photo's media type
+	RetentionDays   = 60       // a device keeps acknowledged changes so long without word of a backup
 )

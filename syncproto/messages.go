@@ -17,6 +17,9 @@ type Hello struct {
 	Boot     string   `json:"boot"`
 }
 
+// CapRecipient among a hello's capabilities says that the device does not know yet where bundles are encrypted to.
+const CapRecipient = "recipient"
+
 // Clock returns the device's clocks at the time of the push.
 func (h *Hello) Clock() Clock { return Clock{h.Wall, h.Mono, h.Boot} }
 
@@ -118,6 +121,8 @@ type HelloReply struct {
 	Head        string `json:"head"`                // the chain's head there
 	SafeDseq    uint64 `json:"safe_dseq"`           // changes up to here are in a verified backup and may be forgotten
 	Witnessed   int    `json:"witnessed,omitempty"` // so many of the request's witness frames are kept, from its first
+	// Recipient is the age recipient that bundles for this server are encrypted to, for a device that asked by CapRecipient.
+	Recipient string `json:"bundle_recipient,omitempty"`
 }
 
 // BucketSeq is a place in a bucket's feed.

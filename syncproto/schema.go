@@ -27,7 +27,7 @@ func Schema() Raw {
 		"missing_base_days": MissingBaseDays, "name": MaxNameLen, "page_bytes": MaxPageBytes, "push_bytes": MaxPushBytes,
 		"push_groups": MaxPushGroups, "receipt_bytes": MaxReceiptBytes, "receipts": MaxReceipts, "repair_rows": RepairRows, "retention_days": RetentionDays, "snapshot_rows": SnapshotRows,
 		"chunk_bytes": MaxChunkBytes, "chunks": MaxChunks,
-		"tombstone_days": TombstoneDays}
+		"tombstone_days": TombstoneDays, "reply_bytes": MaxReplyBytes, "photo_bytes": MaxPhotoBytes, "kept": MaxBundleKept}
 	return Fields(map[string]any{"version": ProtocolVersion, "frames": frames, "codes": strs(codes), "bounds": bounds,
 		"operations": []any{string(OpPut), string(OpSet), string(OpAct), string(OpDelete)},
 		"policies":   []any{string(PolicyLatest), string(PolicyReview), string(PolicyServer), string(PolicyOnce)},
@@ -43,7 +43,8 @@ var payloads = map[FrameType]any{
 	FrameHello: Hello{}, FrameSign: Sign{}, FrameWant: Want{}, FrameEnd: End{}, FrameHelloReply: HelloReply{}, FrameOutcomes: Outcomes{},
 	FrameReceipt: SignedReceipt{}, FrameBucket: BucketStart{}, FrameSnapshot: Snapshot{}, FrameExit: Exit{}, FramePage: Page{}, FrameCheckpoint: Checkpoint{},
 	FrameDrop: Drop{}, FrameFault: Fault{}, FrameGroup: []byte{}, FrameRow: []byte{}, FrameWitness: []byte{},
-	FrameLost: Lost{},
+	FrameLost:   Lost{},
+	FrameBundle: SignedBundle{}, FramePhoto: BundlePhoto{}, FrameData: []byte{}, FrameClose: BundleClose{}, FrameKept: BundleKept{},
 }
 
 // describe names the form of a Go type as JSON writes it.

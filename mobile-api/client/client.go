@@ -164,6 +164,7 @@ type enrolled struct {
 	Refresh   string            `json:"refresh_token"`
 	UserKey   []byte            `json:"user_key"`
 	ServerKey ed25519.PublicKey `json:"server_key"`
+	Recipient string            `json:"bundle_recipient"`
 }
 
 // Enrol exchanges a one-time code for a new identity. The private key never leaves the phone.
@@ -178,7 +179,7 @@ func Enrol(ctx context.Context, h *http.Client, server, code, name string, clock
 	if err != nil {
 		return device.Identity{}, Tokens{}, err
 	}
-	id := device.Identity{Device: a.Device, User: a.User, UserName: a.UserName, Region: a.Region, Role: a.Role, Server: server, Private: priv, ServerKey: a.ServerKey}
+	id := device.Identity{Device: a.Device, User: a.User, UserName: a.UserName, Region: a.Region, Role: a.Role, Server: server, Private: priv, ServerKey: a.ServerKey, Recipient: a.Recipient}
 	if copy(id.UserKey[:], a.UserKey) != len(id.UserKey) || len(a.ServerKey) != ed25519.PublicKeySize {
 		return id, Tokens{}, errors.New("the server's answer lacks a key")
 	}

@@ -65,6 +65,7 @@ const (
 	VerbSimulate        Verb = "simulate"
 	VerbLoadDataset     Verb = "load_dataset"
 	VerbMatch           Verb = "match"
+	VerbReadBacklog     Verb = "read_backlog"
 )
 
 // Scope says how far a permission reaches.
@@ -99,14 +100,15 @@ func permissions() (list []Permission) {
 	allow(RoleTownClerk, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbReadSealed)
 	allow(RoleTownReviewer, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbReadSealed, VerbAssign, VerbReviewVisit, VerbPropose, VerbRefer,
 		VerbCloseReferral, VerbListUsers, VerbDecideHeld, VerbTransfer, VerbMarkDuplicate,
-		VerbSettleConflict, VerbAmend, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost)
-	allow(RoleTownLeader, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbAssign, VerbListUsers, VerbGrant, VerbTransfer, VerbMarkDuplicate, VerbMoveHousehold, VerbReadLost)
+		VerbSettleConflict, VerbAmend, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbReadBacklog)
+	allow(RoleTownLeader, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbAssign, VerbListUsers, VerbGrant, VerbTransfer, VerbMarkDuplicate, VerbMoveHousehold, VerbReadLost,
+		VerbReadBacklog)
 	allow(RoleBureauOfficer, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbReadSealed, VerbDispatch, VerbAssign, VerbVerify, VerbRefer,
 		VerbCloseReferral, VerbFeedBack, VerbImportLeads, VerbRegister, VerbListUsers, VerbGrant, VerbMarkDuplicate,
-		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbReadIncidents, VerbSimulate, VerbLoadDataset, VerbMatch)
+		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbReadIncidents, VerbReadBacklog, VerbSimulate, VerbLoadDataset, VerbMatch)
 	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral, VerbLoadDataset)
 	allow(RoleAuditor, ScopeRegion, VerbReadAudit)
-	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReadIncidents, VerbReference)
+	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReadIncidents, VerbReadBacklog, VerbReference)
 	allow(RoleSystem, ScopeAll, VerbRegister, VerbReference, VerbManageUsers, VerbGrant, VerbImportLeads, VerbDispatch)
 	return list
 }

@@ -61,7 +61,7 @@ func Mount(app *fiber.App, o Options) *API {
 	huma.NewError = problem.New
 	cfg := huma.DefaultConfig("Aidloop desk API", o.Version)
 	cfg.Info.Description = "Review, disposition, referral and administration of the closed loop of social assistance. " +
-		"Phones use /enrol/v1, /auth/v1, /sync/v1 and /blobs/v1, which syncproto/PROTOCOL.md describes."
+		"Phones use /enrol/v1, /auth/v1, /sync/v1, /bundles/v1 and /blobs/v1, which syncproto/PROTOCOL.md describes."
 	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "/openapi", "", ""
 	cfg.CreateHooks = nil
 	cfg.Transformers = append(cfg.Transformers, numbered(o.Log))
@@ -78,6 +78,7 @@ func Mount(app *fiber.App, o Options) *API {
 	a.lost()
 	a.histories()
 	a.incidents()
+	a.backlog()
 	a.dispositions()
 	a.referrals()
 	a.leads()

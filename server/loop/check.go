@@ -204,6 +204,9 @@ func (c *Checked) device(tx ReadTx, d Device) error {
 	if err == nil && len(gaps) > 0 {
 		c.find(where, "changes from %d on were declared lost where the chain does not stand", gaps[0].From)
 	}
+	if err == nil {
+		err = c.parked(tx, d)
+	}
 	if err == nil && (head != d.Head || have != d.Have) {
 		c.find(where, "its pushes end at change %d, the device's mark at %d", have, d.Have)
 	}

@@ -18,6 +18,7 @@ type Enrolment struct {
 	UserKey     syncproto.Key
 	ServerKey   ed25519.PublicKey
 	Incarnation string
+	Recipient   string // where bundles are encrypted to, "age1…"
 }
 
 // NewEnrolCode makes a one-time code for a user's next phone, ten characters that can be read out on the telephone.
@@ -77,7 +78,7 @@ func (l *Loop) Enrol(ctx context.Context, code string, publicKey []byte, name st
 			return err
 		}
 		w.note(Audit{Actor: u.ID, Role: u.Role, Verb: "enrol", Ref: syncproto.Ref{Kind: "device", ID: dev.ID}})
-		out = &Enrolment{*signed, l.secrets.UserKey(u.ID), l.ServerKey(), w.incarnation}
+		out = &Enrolment{*signed, l.secrets.UserKey(u.ID), l.ServerKey(), w.incarnation, l.secrets.BundleIdentity().Recipient().String()}
 		return nil
 	})
 	return out, err

@@ -30,7 +30,7 @@ func (l *Loop) Exchange(ctx context.Context, p Push, reader *Reader) ([]byte, er
 			return nil, err
 		}
 	}
-	reply, state, seen, err := l.greet(ctx, req.Hello.Device)
+	reply, state, seen, err := l.greet(ctx, &req.Hello)
 	if err != nil {
 		return nil, err
 	}
@@ -100,9 +100,9 @@ func mayPull(reader *Reader, state string) syncproto.Code {
 }
 
 // greet is the response's first frame: where the server stands with this device. Seen is when it was last heard of.
-func (l *Loop) greet(ctx context.Context, device string) (reply syncproto.HelloReply, state string, seen int64, err error) {
+func (l *Loop) greet(ctx context.Context, hello *syncproto.Hello) (reply syncproto.HelloReply, state string, seen int64, err error) {
 	err = l.store.Read(ctx, func(tx ReadTx) error {
-		dev, err := tx.Device(device)
+		dev, err := tx.Device(hello.Device)
 		if errors.Is(err, ErrNotFound) {
 			return syncproto.Refuse(syncproto.CodeUnknownDevice, "")
 		}
@@ -112,6 +112,9 @@ func (l *Loop) greet(ctx context.Context, device string) (reply syncproto.HelloR
 		state, seen = dev.State, dev.SeenAt
 		reply = syncproto.HelloReply{Version: syncproto.ProtocolVersion, Catalog: catalogVersion, Incarnation: tx.Incarnation(),
 			Now: l.clock().UnixMilli(), Have: dev.Have, Head: dev.Head.String()}
+		if slices.Contains(hello.Caps, syncproto.CapRecipient) {
+			reply.Recipient = l.secrets.BundleIdentity().Recipient().String()
+		}
 		return nil
 	})
 	return reply, state, seen, err

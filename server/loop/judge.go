@@ -26,7 +26,7 @@ type judging struct {
 	accepted bool
 	// captured is the corrected time of a group that is judged again: it was fixed at its receipt.
 	captured int64
-	received int64                // when the group under judgement was received
+	received int64                // what times of capture are counted back from: when the group under judgement was received, mostly
 	last     syncproto.Clock      // of the group before in the same push, at its capture
 	old      *syncproto.GroupTime // what a life that was lost had fixed for the group under judgement, or nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"aidloop/syncproto"
+	"aidloop/syncproto/bundle"
 )
 
 // Keys form a chain that a phone can follow offline: its user's key opens the bucket keys in the grants of its user:
@@ -38,6 +39,12 @@ func (s Secrets) DatasetKey() syncproto.Key { return s.derive("aidloop/dataset/1
 
 // TokenSeed is the seed of the Ed25519 key that signs access tokens.
 func (s Secrets) TokenSeed() syncproto.Key { return s.derive("aidloop/token/1") }
+
+// BundleIdentity opens the bundles that are made for this server: its X25519 scalar is derived like every other key, so
+// that whoever puts the master key back can read the files that are still on their way.
+func (s Secrets) BundleIdentity() *bundle.Identity {
+	return bundle.IdentityOf(s.derive("aidloop/age/1"))
+}
 
 // blind is the keyed index of an identity number: equal numbers give equal indexes, and nobody without the key can try
 // numbers out.

@@ -89,6 +89,11 @@ type ReadTx interface {
 	Gaps(device string, after int64, limit int) ([]Gap, error)
 	// Incidents lists incidents, newest first, with id < before (0: from the newest), at most limit.
 	Incidents(before int64, limit int) ([]Incident, error)
+	// Parked lists the parts of bundles that wait for what comes before them, of a device, or of all devices where it is
+	// "", in order of devices and first changes, without their data.
+	Parked(device string) ([]Parked, error)
+	// ParkedData returns such a part with its data by its number, or ErrNotFound.
+	ParkedData(n int64) (*Parked, error)
 	// ByBlob lists the records that refer to a blob.
 	ByBlob(sha256 string) ([]syncproto.Ref, error)
 
@@ -131,6 +136,9 @@ type Tx interface {
 	SetOutcomes(batch int64, outcomes []byte) error
 	// PutReissued writes which change brought such a group, in place of what was written before.
 	PutReissued(o syncproto.Origin, device string, dseq uint64) error
+	// PutParked keeps a part of a bundle; DeleteParked forgets it by its number.
+	PutParked(*Parked) error
+	DeleteParked(n int64) error
 	PutHeld(Held) error
 	DeleteHeld(device string, dseq uint64) error
 	// AppendLedger writes a bucket's next entry.
@@ -324,6 +332,21 @@ type Batch struct {
 	Data     []byte
 	Outcomes []byte
 	Foreign  bool // kept as evidence of a fork; not part of the chain
+}
+
+// Parked is a signed part of a bundle whose groups do not connect to what is on record of the device yet. Data is the
+// whole request in its encoding; Bytes is its decompressed size.
+type Parked struct {
+	N        int64
+	Device   string
+	First    uint64
+	Last     uint64
+	Prev     syncproto.Hash
+	Head     syncproto.Hash
+	At       int64
+	Bytes    int64
+	Encoding string
+	Data     []byte
 }
 
 // Held is an open group.

@@ -30,6 +30,7 @@ type Push struct {
 	Size     int // decompressed bytes
 	Body     []byte
 	Encoding string // "", "gzip" or "zstd"
+	Carried  int64  // of a bundle: when it arrived, milliseconds; 0 stands for what came over a line
 }
 
 // arrival is a push with everything worked out that needs no transaction.
@@ -65,6 +66,7 @@ func (l *Loop) Receive(ctx context.Context, p Push) (*Pushed, error) {
 	var out *Pushed
 	var refusal *syncproto.Error
 	var receipt func() syncproto.SignedReceipt
+	waiting := false
 	err = l.run(ctx, func(w *work) error {
 		out, refusal = &Pushed{}, nil
 		dev, err := w.receive(a, out)
@@ -72,6 +74,9 @@ func (l *Loop) Receive(ctx context.Context, p Push) (*Pushed, error) {
 			return nil // the frozen device and the foreign bytes are to be committed
 		}
 		receipt = func() syncproto.SignedReceipt { return w.receipt(dev, fixedTimes(a, out, a.received, w.now)) }
+		if err == nil {
+			waiting, err = w.waits(dev)
+		}
 		return err
 	})
 	if err != nil {
@@ -81,6 +86,9 @@ func (l *Loop) Receive(ctx context.Context, p Push) (*Pushed, error) {
 		return nil, refusal
 	}
 	out.Receipt = receipt()
+	if waiting {
+		l.unpark(ctx, p.Request.Sign.Device)
+	}
 	return out, nil
 }
 
@@ -91,6 +99,28 @@ func keepsBytes(c syncproto.Code) bool {
 
 // examine checks the chain and the signature and reads the groups, outside the transaction.
 func (l *Loop) examine(ctx context.Context, p Push) (*arrival, error) {
+	a, err := follow(p)
+	if err != nil {
+		return nil, err
+	}
+	sign := p.Request.Sign
+	var dev *Device
+	err = l.store.Read(ctx, func(tx ReadTx) error { dev, err = tx.Device(sign.Device); return err })
+	if errors.Is(err, ErrNotFound) {
+		return nil, syncproto.Refuse(syncproto.CodeUnknownDevice, "")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !syncproto.VerifyHead(ed25519.PublicKey(dev.PublicKey), sign.Device, sign.Last, a.head, sign.Sig) {
+		return nil, syncproto.Refuse(syncproto.CodeBadSignature, "")
+	}
+	a.times = l.oldTimes(sign)
+	return a, nil
+}
+
+// follow follows the chain of a push to the head that it signs.
+func follow(p Push) (*arrival, error) {
 	a := &arrival{Push: p}
 	sign := p.Request.Sign
 	var err error
@@ -108,18 +138,6 @@ func (l *Loop) examine(ctx context.Context, p Push) (*arrival, error) {
 	if a.head.String() != sign.Head {
 		return nil, syncproto.Refuse(syncproto.CodeBadChain, "the groups do not lead to the signed head")
 	}
-	var dev *Device
-	err = l.store.Read(ctx, func(tx ReadTx) error { dev, err = tx.Device(sign.Device); return err })
-	if errors.Is(err, ErrNotFound) {
-		return nil, syncproto.Refuse(syncproto.CodeUnknownDevice, "")
-	}
-	if err != nil {
-		return nil, err
-	}
-	if !syncproto.VerifyHead(ed25519.PublicKey(dev.PublicKey), sign.Device, sign.Last, a.head, sign.Sig) {
-		return nil, syncproto.Refuse(syncproto.CodeBadSignature, "")
-	}
-	a.times = l.oldTimes(sign)
 	return a, nil
 }
 
@@ -303,6 +321,7 @@ func (w *work) accept(a *arrival, from int, dev *Device, out *Pushed) error {
 	if err != nil {
 		return err
 	}
+	j.received = sentAt(a, dev, w.now)
 	for i := from; i < len(a.hashes); i++ {
 		j.old = nil
 		if t, ok := a.adopted(i, w.now); ok {

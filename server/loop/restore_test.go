@@ -19,8 +19,8 @@ import (
 	"aidloop/syncproto/device"
 )
 
-// handset is a real device engine whose clocks a test sets.
-type handset struct {
+// timedPhone is a real device engine whose clocks a test sets.
+type timedPhone struct {
 	c      *county
 	engine *device.Engine
 	disk   *device.Memory
@@ -30,10 +30,10 @@ type handset struct {
 	opts   device.Options
 }
 
-func (c *county) handset(u world.User, retention time.Duration) *handset {
+func (c *county) timedPhone(u world.User, retention time.Duration) *timedPhone {
 	c.t.Helper()
 	p := c.phone(u)
-	h := &handset{c: c, disk: device.NewMemory(), user: u, boot: "boot-1"}
+	h := &timedPhone{c: c, disk: device.NewMemory(), user: u, boot: "boot-1"}
 	h.opts = device.Options{Random: bytes.NewReader(bytes.Repeat([]byte{7}, 1<<16)), Catalog: casework.CatalogVersion, Retention: retention.Milliseconds()}
 	var key syncproto.Key
 	id := device.Identity{Device: p.id, User: u.ID, Private: p.key, UserKey: key, ServerKey: ed25519.NewKeyFromSeed(make([]byte, 32)).Public().(ed25519.PublicKey)}
@@ -44,7 +44,7 @@ func (c *county) handset(u world.User, retention time.Duration) *handset {
 	return h
 }
 
-func (h *handset) open() {
+func (h *timedPhone) open() {
 	h.c.t.Helper()
 	e, err := device.Open(h.disk, h.opts)
 	if err != nil {
@@ -53,13 +53,13 @@ func (h *handset) open() {
 	h.engine = e
 }
 
-func (h *handset) clock() syncproto.Clock {
+func (h *timedPhone) clock() syncproto.Clock {
 	at := h.c.now.UnixMilli()
 	return syncproto.Clock{Wall: at + h.skew.Milliseconds(), Mono: at % 1e9, Boot: h.boot}
 }
 
 // note captures a change of a household's head count.
-func (h *handset) note(home world.Household, n int) *device.Entry {
+func (h *timedPhone) note(home world.Household, n int) *device.Entry {
 	h.c.t.Helper()
 	x, err := h.engine.Capture(refOf(home), []device.Draft{{Op: syncproto.OpSet, Ref: refOf(home), Fields: syncproto.Fields(map[string]any{"members_count": n})}}, h.clock())
 	if err != nil {
@@ -69,7 +69,7 @@ func (h *handset) note(home world.Household, n int) *device.Entry {
 }
 
 // sync exchanges until nothing is left to say, and returns the requests that it sent.
-func (h *handset) sync() (sent [][]byte) {
+func (h *timedPhone) sync() (sent [][]byte) {
 	h.c.t.Helper()
 	for range 20 {
 		b, err := h.engine.Request(h.clock(), device.Ask{})
@@ -90,7 +90,7 @@ func (h *handset) sync() (sent [][]byte) {
 	return nil
 }
 
-func (h *handset) exchange(b []byte) (again bool, err error) {
+func (h *timedPhone) exchange(b []byte) (again bool, err error) {
 	req, err := syncproto.ParseRequest(b)
 	if err != nil {
 		return false, err
@@ -121,7 +121,7 @@ func (h *handset) exchange(b []byte) (again bool, err error) {
 	return more, err
 }
 
-func (h *handset) status() device.Status {
+func (h *timedPhone) status() device.Status {
 	h.c.t.Helper()
 	st, err := h.engine.Status(0)
 	if err != nil {
@@ -171,7 +171,7 @@ func TestTimesSurviveARestore(t *testing.T) {
 	c := newCounty(t)
 	cast := c.world.Cast()
 	home := cast.Missed.Household
-	h := c.handset(cast.SurveyorOne, 0)
+	h := c.timedPhone(cast.SurveyorOne, 0)
 	h.sync()
 	copied := c.backup()
 	h.skew = -5 * 365 * 24 * time.Hour
@@ -273,7 +273,7 @@ func TestLostChangesAreDeclared(t *testing.T) {
 	c := newCounty(t)
 	cast := c.world.Cast()
 	home := cast.Missed.Household
-	h := c.handset(cast.SurveyorOne, time.Hour)
+	h := c.timedPhone(cast.SurveyorOne, time.Hour)
 	h.sync()
 	copied := c.backup()
 	for i := range 5 { // each is acknowledged, and forgotten after an hour

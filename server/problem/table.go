@@ -61,8 +61,10 @@ var table = []row{
 	{"form_unknown", http.StatusUnprocessableEntity, 0, ""},
 
 	{string(syncproto.CodeVersion), http.StatusUpgradeRequired, 0, ""},
+	{string(syncproto.CodeForeignBundle), http.StatusUnprocessableEntity, 0, ""},
 	{string(syncproto.CodeTooMany), http.StatusTooManyRequests, 60, ""},
 	{string(syncproto.CodeQuota), http.StatusTooManyRequests, 3600, ""},
+	{string(syncproto.CodeParkedFull), http.StatusTooManyRequests, 3600, ""},
 	{"locked", http.StatusTooManyRequests, 900, ""},
 	{codeHeaderTooLong, http.StatusRequestHeaderFieldsTooLarge, 0, "请求头过大,请更新应用后重试。"},
 

@@ -31,6 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) loop.Store) {
 		"batches are found by any change": batches,
 		"open groups":                     held,
 		"reissued groups":                 reissued,
+		"parts that wait":                 parked,
 		"accounts, sessions and codes":    accounts,
 		"indexes of numbers and photos":   indexes,
 		"datasets and what they led to":   datasets,

@@ -29,6 +29,9 @@ func (r *Response) checkpoint(c *syncproto.Checkpoint) error {
 }
 
 func (r *Response) apply(t Tx, c *syncproto.Checkpoint) error {
+	if old, err := r.behind(t, c.Seq); err != nil || old || r.skip {
+		return err
+	}
 	rows, err := r.arrived(t)
 	if err != nil {
 		return err
@@ -184,7 +187,7 @@ func (r *Response) recall(t Tx) error {
 // follow reads what became of a group from its outcome record, and says whether there is one.
 func (r *Response) follow(t Tx, x *Entry) (known bool, err error) {
 	id := syncproto.DerivedID("outcome", fmt.Sprintf("%s:%d", r.e.id.Device, x.Dseq))
-	b, err := t.Get(keyRow(r.bucket, syncproto.Ref{Kind: "outcome", ID: id}))
+	b, err := t.Get(keyRow(r.e.userBucket(), syncproto.Ref{Kind: "outcome", ID: id}))
 	if err != nil || b == nil {
 		return false, err
 	}

@@ -21,6 +21,7 @@ type Identity struct {
 	Private   ed25519.PrivateKey `json:"private"`
 	UserKey   syncproto.Key      `json:"user_key"`
 	ServerKey ed25519.PublicKey  `json:"server_key"`
+	Recipient string             `json:"bundle_recipient,omitempty"` // bundles are encrypted to it; "" where it was enrolled before there were any
 }
 
 // Options are what an engine needs besides its store.
@@ -113,6 +114,11 @@ type state struct {
 	// Offset is how far the phone's wall clock was ahead of the server's when they last spoke, milliseconds.
 	Offset     int64 `json:"offset,omitempty"`
 	ExaminedAt int64 `json:"examined_at,omitempty"` // when all rows were last added up, by the server's clock
+	// ServerNow is the server's clock when it last said where it stands, and Former the lives of it that were lost since:
+	// what a bundle brings from before says nothing new.
+	ServerNow int64    `json:"server_now,omitempty"`
+	Former    []string `json:"former,omitempty"`
+	Recipient string   `json:"bundle_recipient,omitempty"` // as heard in a hello
 }
 
 // The keys of the store. Rows and the outbox come in order of keys.

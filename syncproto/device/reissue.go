@@ -25,7 +25,8 @@ func (e *Engine) Reissue(id Identity) (n int, err error) {
 		if err != nil {
 			return err
 		}
-		st = state{Next: 1, Head: syncproto.ChainStart(id.Device).String(), Incarnation: st.Incarnation, SyncedAt: st.SyncedAt}
+		st = state{Next: 1, Head: syncproto.ChainStart(id.Device).String(), Incarnation: st.Incarnation, SyncedAt: st.SyncedAt,
+			ServerNow: st.ServerNow, Former: st.Former, Recipient: st.Recipient}
 		if err := putJSON(t, keyState, st); err != nil {
 			return err
 		}

@@ -24,26 +24,26 @@ func (e *Engine) Request(clock syncproto.Clock, ask Ask) (b []byte, err error) {
 	}
 	e.pulls = !ask.NoPull
 	err = e.store.View(func(t Tx) error {
-		hello := syncproto.Hello{Versions: [2]int{syncproto.ProtocolVersion, syncproto.ProtocolVersion}, Device: e.id.Device, Catalog: e.opts.Catalog, Caps: []string{"gzip", "zstd"},
-			Wall: clock.Wall, Mono: clock.Mono, Boot: clock.Boot}
-		if ask.Snapshots {
-			hello.Caps = append(hello.Caps, syncproto.CapSnapshot)
-		}
-		b = syncproto.AppendJSON(nil, syncproto.FrameHello, hello)
-		frames := 1
-		n, err := e.appendLost(t, &b)
+		st, err := loadState(t)
 		if err != nil {
 			return err
 		}
-		frames += n
-		if n, err = e.appendGroups(t, &b, ask.PushBytes); err != nil {
+		b = e.openRequest(st, clock, ask.Snapshots)
+		lost, err := e.appendLost(t, &b)
+		if err != nil {
 			return err
 		}
-		frames += n
+		p, err := e.appendGroups(t, &b, st.Have, e.declared, ask.PushBytes)
+		if err != nil {
+			return err
+		}
+		frames := 1 + lost + p.frames
 		if !ask.NoPull {
-			if n, err = e.appendWitnesses(t, &b, ask.PushBytes); err != nil {
+			n, keys, err := e.appendWitnesses(t, &b, ask.PushBytes)
+			if err != nil {
 				return err
 			}
+			e.witnesses = keys
 			frames += n
 			want, err := e.want(t, ask.Snapshots)
 			if err != nil {
@@ -59,32 +59,55 @@ func (e *Engine) Request(clock syncproto.Clock, ask Ask) (b []byte, err error) {
 	return b, err
 }
 
-// appendGroups adds the groups that the server lacks, and the frame that signs them. They begin behind a gap that the
-// request declares, and end before the next one.
-func (e *Engine) appendGroups(t Tx, b *[]byte, limit int) (frames int, err error) {
+// openRequest writes the frame that opens a request.
+func (e *Engine) openRequest(st state, clock syncproto.Clock, snapshots bool) []byte {
+	hello := syncproto.Hello{Versions: [2]int{syncproto.ProtocolVersion, syncproto.ProtocolVersion}, Device: e.id.Device, Catalog: e.opts.Catalog,
+		Caps: []string{"gzip", "zstd"}, Wall: clock.Wall, Mono: clock.Mono, Boot: clock.Boot}
+	if snapshots {
+		hello.Caps = append(hello.Caps, syncproto.CapSnapshot)
+	}
+	if st.Recipient == "" && e.id.Recipient == "" {
+		hello.Caps = append(hello.Caps, syncproto.CapRecipient)
+	}
+	return syncproto.AppendJSON(nil, syncproto.FrameHello, hello)
+}
+
+// pushed says what appendGroups added.
+type pushed struct {
+	frames      int
+	first, last uint64
+	more        bool // some did not fit
+}
+
+// appendGroups adds the groups behind a change, as far as they fit, and the frame that signs them. They begin behind a
+// gap that the request declares, and end before the next one.
+func (e *Engine) appendGroups(t Tx, b *[]byte, after uint64, declared *syncproto.Lost, limit int) (p pushed, err error) {
 	st, err := loadState(t)
 	if err != nil || st.Trouble != "" {
-		return 0, err
+		return p, err
 	}
-	from := st.Have
 	sign := syncproto.Sign{Device: e.id.Device, Prev: syncproto.ChainStart(e.id.Device).String()}
 	if st.Pruned > 0 {
 		sign.Prev = st.PrunedHead
 	}
-	if e.declared != nil {
-		from, sign.Prev = e.declared.To, e.declared.Head
+	if declared != nil {
+		after, sign.Prev = declared.To, declared.Head
 	}
-	receipts, until, err := oldReceipts(t, from+1)
+	receipts, until, err := oldReceipts(t, after+1)
 	if err != nil {
-		return 0, err
+		return p, err
 	}
-	size := 0
+	size, frames := 0, 0
 	err = entries(t, func(x *Entry) (bool, error) {
-		if x.Last <= from {
+		if x.Last <= after {
 			sign.Prev = x.Head
 			return true, nil
 		}
-		if frames > 0 && (size+x.Size > limit || frames == syncproto.MaxPushGroups || x.Last > until || x.Dseq != sign.Last+1) {
+		if frames > 0 && x.Dseq != sign.Last+1 {
+			return false, nil
+		}
+		if frames > 0 && (size+x.Size > limit || frames == syncproto.MaxPushGroups || x.Last > until) {
+			p.more = true
 			return false, nil
 		}
 		sg, err := frozen(t, x.Dseq)
@@ -104,16 +127,17 @@ func (e *Engine) appendGroups(t Tx, b *[]byte, limit int) (frames int, err error
 		return true, nil
 	})
 	if err != nil || frames == 0 {
-		return 0, err
+		return p, err
 	}
 	head, err := syncproto.ParseHash(sign.Head)
 	if err != nil {
-		return 0, err
+		return p, err
 	}
 	sign.Sig = syncproto.SignHead(e.id.Private, e.id.Device, sign.Last, head)
 	sign.Receipts = receipts.until(sign.Last)
 	*b = syncproto.AppendJSON(*b, syncproto.FrameSign, sign)
-	return frames + 1, nil
+	p.frames, p.first, p.last = frames+1, sign.First, sign.Last
+	return p, nil
 }
 
 // want lists where the device stands: what is staged counts, since it is durable. What did not add up is asked for by

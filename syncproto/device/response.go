@@ -32,8 +32,14 @@ type Response struct {
 	others []string           // the buckets that are held, once they were looked for
 	again  bool               // a bucket did not add up, and asking once more can help
 	rows   map[string][]byte  // of the open bucket, not yet durable: "kind/id" → row frame, or nothing for an exit
+	skip   bool               // the open bucket builds on what this phone does not have, or says less than it has
 	fault  *syncproto.Fault
 	end    *syncproto.End
+
+	// A response that was carried in a bundle may be late: the phone may have heard more since it was written, even that
+	// the server's life it comes from was lost.
+	carried, late, former bool
+	gaps                  bool // a bucket was skipped
 }
 
 // Response begins to take a response.
@@ -50,9 +56,14 @@ func (r *Response) Frame(f syncproto.Frame) error {
 		return syncproto.Refuse(syncproto.CodeMalformed, "a response opens with one hello")
 	}
 	r.frames++
+	if r.former && f.Type != syncproto.FrameEnd {
+		return nil
+	}
 	switch f.Type {
 	case syncproto.FrameHelloReply:
 		return decode(f, r.hello)
+	case syncproto.FrameKept:
+		return decode(f, r.kept)
 	case syncproto.FrameOutcomes:
 		return decode(f, r.outcomes)
 	case syncproto.FrameReceipt:
@@ -92,6 +103,13 @@ func (r *Response) Finish() (more bool, fault *syncproto.Fault, err error) {
 	if r.end == nil || r.end.Frames != r.frames-1 {
 		return false, r.fault, syncproto.Refuse(syncproto.CodeTruncated, "the response was cut short")
 	}
+	if r.former || r.late {
+		return false, r.fault, nil
+	}
+	pulled := r.e.pulls
+	if r.carried {
+		pulled = !r.gaps
+	}
 	err = r.e.store.Update(func(t Tx) error {
 		st, err := loadState(t)
 		if err != nil {
@@ -107,7 +125,7 @@ func (r *Response) Finish() (more bool, fault *syncproto.Fault, err error) {
 		if err := putJSON(t, keyState, st); err != nil {
 			return err
 		}
-		if r.e.pulls && r.fault == nil && !r.end.More {
+		if pulled && r.fault == nil && !r.end.More {
 			if err := r.unreachable(t); err != nil {
 				return err
 			}
@@ -157,13 +175,18 @@ func (r *Response) hello(h *syncproto.HelloReply) error {
 		if err != nil {
 			return err
 		}
+		if r.carried {
+			if r.outdated(&st, h); r.former {
+				return nil
+			}
+		} else if err := r.witnessed(t, h.Witnessed); err != nil { // of a bundle's witnesses nobody keeps count
+			return err
+		}
 		if st.Incarnation != "" && st.Incarnation != h.Incarnation {
 			if err := resend(t); err != nil {
 				return err
 			}
-		}
-		if err := r.witnessed(t, h.Witnessed); err != nil {
-			return err
+			st.Former = append(st.Former[max(0, len(st.Former)-maxFormer+1):], st.Incarnation)
 		}
 		if err := voidStaged(t, h.Incarnation); err != nil {
 			return err
@@ -171,12 +194,17 @@ func (r *Response) hello(h *syncproto.HelloReply) error {
 		if err := pruneBlobs(t, r.server); err != nil {
 			return err
 		}
-		st.Incarnation, st.Safe = h.Incarnation, h.SafeDseq
+		if st.Incarnation = h.Incarnation; !r.late {
+			st.Safe, st.ServerNow = h.SafeDseq, h.Now
+		}
+		if h.Recipient != "" {
+			st.Recipient = h.Recipient
+		}
 		if h.Have >= st.Next { // this phone was put back from a backup: its numbers were given to other changes
 			st.Trouble = string(syncproto.CodeFork)
 		}
 		// What the server has beyond is not taken over: its outcomes have not been heard yet.
-		if h.Have < st.Have {
+		if h.Have < st.Have && !r.late {
 			if err := unsettle(t, h.Have); err != nil {
 				return err
 			}
@@ -188,7 +216,9 @@ func (r *Response) hello(h *syncproto.HelloReply) error {
 		if err := prune(t, &st, r.server, r.e.opts.Retention); err != nil {
 			return err
 		}
-		st.Offset = r.now - h.Now
+		if !r.carried {
+			st.Offset = r.now - h.Now
+		}
 		return putJSON(t, keyState, st)
 	})
 }
@@ -243,62 +273,12 @@ func prune(t Tx, st *state, now, retention int64) error {
 	return pruneReceipts(t, st.Pruned)
 }
 
-func (r *Response) outcomes(o *syncproto.Outcomes) error {
-	return r.e.store.Update(func(t Tx) error {
-		st, err := loadState(t)
-		if err != nil {
-			return err
-		}
-		for _, out := range o.Groups {
-			var x Entry
-			if ok, err := getJSON(t, keyEntry(out.Dseq), &x); err != nil || !ok {
-				if err != nil {
-					return err
-				}
-				continue
-			}
-			if err := x.settle(t, out, r); err != nil {
-				return err
-			}
-			st.Have = max(st.Have, x.Last)
-		}
-		return putJSON(t, keyState, st)
-	})
-}
-
-// settle writes an outcome down. A judged group stays over the rows until they carry it; a place in the feed is compared
-// only within one life of the server, since another one gives the numbers behind its beginning out again.
-func (x *Entry) settle(t Tx, o syncproto.Outcome, r *Response) error {
-	if x.State == Done || x.State == Dismissed {
-		return nil
-	}
-	x.Code, x.Reason, x.Changes, x.Expiry, x.At = o.Code, o.Reason, o.Changes, o.Expiry, o.At
-	switch o.Status {
-	case syncproto.GroupHeld:
-		x.State = Held
-	case syncproto.GroupRejected:
-		x.State = Rejected
-	default:
-		x.State = Awaiting
-		arrived := true
-		if x.At != nil {
-			var c cursor
-			ok, err := getJSON(t, keyCursor(x.At.Bucket), &c)
-			if err != nil {
-				return err
-			}
-			arrived = ok && c.Incarnation == r.inc && c.Seq >= x.At.Seq
-		}
-		if arrived {
-			x.State, x.DoneAt = Done, r.server
-		}
-	}
-	return putJSON(t, keyEntry(x.Dseq), x)
-}
-
 func (r *Response) receipt(s *syncproto.SignedReceipt) error {
 	if !s.Verify(r.e.id.ServerKey) {
 		return syncproto.Refuse(syncproto.CodeBadSignature, "the receipt is not signed by the server")
+	}
+	if r.late {
+		return nil
 	}
 	return r.e.store.Update(func(t Tx) error { return keepReceipt(t, r.e.id.Device, s) })
 }
@@ -308,7 +288,7 @@ func (r *Response) begin(b *syncproto.BucketStart) error {
 	if !syncproto.DeviceBucket(b.Bucket) || r.bucket != "" {
 		return syncproto.Refuse(syncproto.CodeMalformed, "a bucket that cannot be here")
 	}
-	r.bucket, r.afresh = b.Bucket, b.Fresh
+	r.bucket, r.afresh, r.skip = b.Bucket, b.Fresh, false
 	if b.Leaves != "" {
 		set, err := syncproto.ParseLeafSet(b.Leaves)
 		if err != nil || b.Fresh {
@@ -318,19 +298,44 @@ func (r *Response) begin(b *syncproto.BucketStart) error {
 		return nil
 	}
 	return r.e.store.Update(func(t Tx) error {
-		if err := clearPlan(t, b.Bucket); err != nil { // it comes in pages now
-			return err
+		if !r.carried { // it comes in pages now
+			if err := clearPlan(t, b.Bucket); err != nil {
+				return err
+			}
 		}
 		r.stage = staging{}
 		ok, err := getJSON(t, keyStaging(b.Bucket), &r.stage)
 		if err != nil {
 			return err
 		}
-		if b.Fresh || !ok {
-			r.stage = staging{Incarnation: r.inc, Seq: b.From, Fresh: b.Fresh, Base: b.Head}
+		if b.Fresh {
+			r.stage = staging{Incarnation: r.inc, Seq: b.From, Fresh: true, Base: b.Head}
+			return nil
 		}
+		if !ok {
+			cur := cursor{Incarnation: r.inc}
+			if _, err := getJSON(t, keyCursor(b.Bucket), &cur); err != nil {
+				return err
+			}
+			r.stage = staging{Incarnation: cur.Incarnation, Seq: cur.Seq}
+		}
+		// Rows from before the phone's place are the newest ones of their records as well, so that what overlaps does no
+		// harm; rows that begin behind it leave something out. In another life of the server only the very place that was
+		// asked for is known to be true.
+		r.skip = b.From > r.stage.Seq || r.stage.Incarnation != r.inc && b.From != r.stage.Seq
+		r.gaps, r.stage.Incarnation = r.gaps || r.skip, r.inc
 		return nil
 	})
+}
+
+// behind reports whether the phone has more of the open bucket than a response that ends at seq.
+func (r *Response) behind(t Tx, seq uint64) (bool, error) {
+	if !r.afresh && r.leaves == nil {
+		return seq < r.stage.Seq, nil
+	}
+	var cur cursor
+	ok, err := getJSON(t, keyCursor(r.bucket), &cur)
+	return ok && cur.Incarnation == r.inc && seq < cur.Seq, err
 }
 
 func (r *Response) row(payload []byte) error {
@@ -360,6 +365,10 @@ func (r *Response) page(p *syncproto.Page) error {
 		return syncproto.Refuse(syncproto.CodeMalformed, "a page outside of a bucket, or of leaves")
 	}
 	err := r.e.store.Update(func(t Tx) error {
+		// A bucket that begins afresh has pages from before the phone's place; only a late reply says nothing by them.
+		if r.skip || r.afresh && r.late || !r.afresh && p.Seq < r.stage.Seq {
+			return nil
+		}
 		if r.afresh {
 			if err := clearPrefix(t, keyStaged(r.bucket)); err != nil {
 				return err
@@ -389,6 +398,9 @@ func clearPrefix(t Tx, prefix string) error {
 }
 
 func (r *Response) drop(d *syncproto.Drop) error {
+	if r.late {
+		return nil // the bucket may have been given back since
+	}
 	return r.e.store.Update(func(t Tx) error {
 		var c cursor
 		ok, err := getJSON(t, keyCursor(d.Bucket), &c)

@@ -5,6 +5,7 @@
 //	view.go      what a person sees: the server's rows under what is still pending
 //	request.go   what the phone says           response.go  what it hears, frame by frame
 //	checkpoint.go when it becomes visible          repair.go    what happens where rows do not add up
+//	export.go    what it says in a bundle      import.go    what it hears in a reply to one
 //	keys.go      which sealed fields it can open
 //	status.go    what is only on this phone, held, rejected, in conflict
 package device

@@ -79,19 +79,18 @@ func parsedRow(payload []byte) (*syncproto.Envelope, syncproto.Row, error) {
 	return &env, row, err
 }
 
-// appendWitnesses adds witness frames to a request, as far as they fit, and remembers which.
-func (e *Engine) appendWitnesses(t Tx, b *[]byte, limit int) (frames int, err error) {
-	e.witnesses = e.witnesses[:0]
+// appendWitnesses adds witness frames to a request, as far as they fit, and names them by their keys.
+func (e *Engine) appendWitnesses(t Tx, b *[]byte, limit int) (frames int, keys []string, err error) {
 	err = t.Scan(keyWitness, func(key string, row []byte) (bool, error) {
 		if frames == syncproto.MaxWitnesses || len(*b)+len(row) > limit {
 			return false, nil
 		}
 		*b = syncproto.AppendWitness(*b, row)
-		e.witnesses = append(e.witnesses, key)
+		keys = append(keys, key)
 		frames++
 		return true, nil
 	})
-	return frames, err
+	return frames, keys, err
 }
 
 // witnessed forgets the witnesses that the server has taken.

@@ -21,14 +21,16 @@ import (
 
 // deviceCmd is a real phone for scripts and testers: the reference engine with its store on disk.
 type deviceCmd struct {
-	Enroll    enrollCmd    `cmd:"" help:"Exchange a one-time code for a device identity."`
-	Tasks     tasksCmd     `cmd:"" help:"List what is to be done."`
-	Visit     visitCmd     `cmd:"" help:"Capture a home visit and submit it, offline."`
-	Photo     photoCmd     `cmd:"" help:"Add a photo to a visit, offline."`
-	Sync      syncCmd      `cmd:"" help:"Exchange with the server, then send photos."`
-	Status    statusCmd    `cmd:"" help:"Say what is only on this phone and what needs attention."`
-	Conflicts conflictsCmd `cmd:"" help:"List values that somebody else wrote at the same time."`
-	Settle    settleCmd    `cmd:"" help:"Settle a conflict, offline: keep what stands, or take what lost."`
+	Enroll    enrollCmd      `cmd:"" help:"Exchange a one-time code for a device identity."`
+	Tasks     tasksCmd       `cmd:"" help:"List what is to be done."`
+	Visit     visitCmd       `cmd:"" help:"Capture a home visit and submit it, offline."`
+	Photo     photoCmd       `cmd:"" help:"Add a photo to a visit, offline."`
+	Sync      syncCmd        `cmd:"" help:"Exchange with the server, then send photos."`
+	Status    statusCmd      `cmd:"" help:"Say what is only on this phone and what needs attention."`
+	Conflicts conflictsCmd   `cmd:"" help:"List values that somebody else wrote at the same time."`
+	Export    exportCmd      `cmd:"" help:"Write what is only on this phone into a bundle, to be carried to the server."`
+	Import    importReplyCmd `cmd:"" help:"Take the server's reply to a bundle."`
+	Settle    settleCmd      `cmd:"" help:"Settle a conflict, offline: keep what stands, or take what lost."`
 }
 
 // phoneFlag says which phone.

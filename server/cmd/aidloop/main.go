@@ -14,6 +14,7 @@ type cli struct {
 	Import  importCmd  `cmd:"" help:"Import leads from a spreadsheet."`
 	User    userCmd    `cmd:"" help:"Keep accounts, grants and enrolment codes."`
 	Device  deviceCmd  `cmd:"" help:"Be a phone."`
+	Bundle  bundleCmd  `cmd:"" help:"Take in, look into and answer bundles that are carried by hand."`
 	Demo    demoCmd    `cmd:"" help:"Play one turn of the closed loop with real devices."`
 	Verify  verifyCmd  `cmd:"" help:"Check ledger chains, digests, device chains and photos."`
 	Bench   benchCmd   `cmd:"" help:"Measure durations and ratios."`

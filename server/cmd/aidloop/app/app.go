@@ -120,7 +120,7 @@ func (a *App) mount(secrets loop.Secrets) error {
 	a.fiber = fiber.New(mobileapi.AppConfig(a.cfg.Log))
 	a.Tokens = token.New(secrets.TokenSeed(), NewID)
 	tokens := a.Tokens
-	a.phones = mobileapi.New(mobileapi.Options{Loop: a.Loop, Tokens: tokens, Clock: a.cfg.Clock, Hub: a.hub, Log: a.cfg.Log})
+	a.phones = mobileapi.New(mobileapi.Options{Loop: a.Loop, Tokens: tokens, Clock: a.cfg.Clock, Hub: a.hub, Photos: a.KeepPhoto, Log: a.cfg.Log})
 	a.health()
 	a.phones.Mount(a.fiber)
 	if err := a.mountBlobs(tokens); err != nil {
@@ -255,6 +255,9 @@ func (a *App) settle(ctx context.Context) {
 		a.cfg.Log.Error("settle open groups", "err", err)
 	} else if n > 0 {
 		a.cfg.Log.Info("settled open groups", "n", n)
+	}
+	if err := a.Loop.SettleParked(ctx); err != nil {
+		a.cfg.Log.Error("settle parked bundles", "err", err)
 	}
 }
 
