@@ -130,7 +130,7 @@ func (l *Loop) writeReply(ctx context.Context, i *Import, w io.Writer) error {
 // feed writes one response after another until the phone would have everything.
 func (i *Import) feed(ctx context.Context, b *syncproto.BundleWriter) error {
 	want := *i.want
-	want.Cursors = slices.Clone(want.Cursors)
+	want.Cursors, want.Repair = slices.Clone(want.Cursors), slices.Clone(want.Repair)
 	for sent, more := 0, true; more && sent < maxReplyRows; {
 		out, err := i.l.answer(ctx, &syncproto.Hello{Device: i.Device})
 		if err != nil {
@@ -160,16 +160,28 @@ func (i *Import) feed(ctx context.Context, b *syncproto.BundleWriter) error {
 	return nil
 }
 
-// advance moves the cursors of a want to where a phone stands that has taken a response.
+// advance moves a want to where a phone stands that has taken a response: at pages, which are staged, and at checkpoints.
+// What it asked to be repaired has been answered then.
 func advance(want *syncproto.Want, frames []byte, incarnation string) error {
-	bucket := ""
-	at := func(seq uint64) {
-		c := syncproto.BucketCursor{Bucket: bucket, Cursor: syncproto.Cursor{Incarnation: incarnation, Seq: seq}.String()}
-		if k := slices.IndexFunc(want.Cursors, func(x syncproto.BucketCursor) bool { return x.Bucket == bucket }); k >= 0 {
-			want.Cursors[k] = c
-		} else {
-			want.Cursors = append(want.Cursors, c)
+	var start syncproto.BucketStart
+	same := func(x syncproto.BucketCursor) bool { return x.Bucket == start.Bucket }
+	at := func(seq uint64, staged bool) {
+		c := syncproto.BucketCursor{Bucket: start.Bucket, Cursor: syncproto.Cursor{Incarnation: incarnation, Seq: seq}.String(), Staged: staged}
+		k := slices.IndexFunc(want.Cursors, same)
+		if k < 0 {
+			want.Cursors = append(want.Cursors, syncproto.BucketCursor{})
+			k = len(want.Cursors) - 1
 		}
+		switch {
+		case staged && start.Fresh:
+			c.Base = start.Head
+		case staged:
+			c.Base = want.Cursors[k].Base
+		}
+		want.Cursors[k] = c
+	}
+	answered := func(bucket string) {
+		want.Repair = slices.DeleteFunc(want.Repair, func(x syncproto.Repair) bool { return x.Bucket == bucket })
 	}
 	for len(frames) > 0 {
 		f, rest, err := syncproto.NextFrame(frames)
@@ -177,24 +189,25 @@ func advance(want *syncproto.Want, frames []byte, incarnation string) error {
 			return err
 		}
 		var (
-			start syncproto.BucketStart
 			page  syncproto.Page
 			point syncproto.Checkpoint
 			drop  syncproto.Drop
 		)
 		switch f.Type {
 		case syncproto.FrameBucket:
+			start = syncproto.BucketStart{}
 			err = f.Decode(&start)
-			bucket = start.Bucket
+			answered(start.Bucket)
 		case syncproto.FramePage:
 			err = f.Decode(&page)
-			at(page.Seq)
+			at(page.Seq, true)
 		case syncproto.FrameCheckpoint:
 			err = f.Decode(&point)
-			at(point.Seq)
+			at(point.Seq, false)
 		case syncproto.FrameDrop:
 			err = f.Decode(&drop)
 			want.Cursors = slices.DeleteFunc(want.Cursors, func(x syncproto.BucketCursor) bool { return x.Bucket == drop.Bucket })
+			answered(drop.Bucket)
 		}
 		if err != nil {
 			return err
