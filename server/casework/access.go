@@ -60,6 +60,8 @@ const (
 	VerbMergeHouseholds Verb = "merge_households"
 	VerbReadLost        Verb = "read_lost"
 	VerbMoveHousehold   Verb = "move_household"
+	VerbManageDevices   Verb = "manage_devices"
+	VerbRotateKeys      Verb = "rotate_keys"
 )
 
 // Scope says how far a permission reaches.
@@ -94,14 +96,17 @@ func permissions() (list []Permission) {
 	allow(RoleTownReviewer, ScopeRegion, VerbList, VerbReadCase, VerbReadSealed, VerbAssign, VerbReviewVisit, VerbPropose, VerbRefer,
 		VerbCloseReferral, VerbListUsers, VerbDecideHeld, VerbTransfer, VerbMarkDuplicate,
 		VerbSettleConflict, VerbAmend, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost)
-	allow(RoleTownLeader, ScopeRegion, VerbList, VerbReadCase, VerbAssign, VerbListUsers, VerbGrant, VerbTransfer, VerbMarkDuplicate, VerbMoveHousehold, VerbReadLost)
+	allow(RoleTownLeader, ScopeRegion, VerbList, VerbReadCase, VerbAssign, VerbListUsers, VerbGrant, VerbTransfer, VerbMarkDuplicate, VerbMoveHousehold, VerbReadLost,
+		VerbManageDevices)
 	allow(RoleBureauOfficer, ScopeRegion, VerbList, VerbReadCase, VerbReadSealed, VerbDispatch, VerbAssign, VerbVerify, VerbRefer,
 		VerbCloseReferral, VerbFeedBack, VerbImportLeads, VerbRegister, VerbListUsers, VerbGrant, VerbMarkDuplicate,
 		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost)
 	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral)
 	allow(RoleAuditor, ScopeRegion, VerbReadAudit)
-	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReference)
-	allow(RoleSystem, ScopeAll, VerbRegister, VerbReference, VerbManageUsers, VerbGrant, VerbImportLeads, VerbDispatch)
+	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReference, VerbManageDevices,
+		VerbRotateKeys)
+	allow(RoleSystem, ScopeAll, VerbRegister, VerbReference, VerbManageUsers, VerbGrant, VerbImportLeads, VerbDispatch, VerbManageDevices,
+		VerbRotateKeys)
 	return list
 }
 

@@ -16,13 +16,13 @@ func ExamplePermissionTable() {
 	// village_clerk  region list, read_case
 	// town_clerk     region list, read_case, read_sealed
 	// town_reviewer  region list, read_case, read_sealed, assign, review_visit, propose, refer, close_referral, list_users, decide_held, transfer, mark_duplicate, settle_conflict, amend, merge_households, move_household, read_lost
-	// town_leader    region list, read_case, assign, list_users, grant, transfer, mark_duplicate, move_household, read_lost
+	// town_leader    region list, read_case, assign, list_users, grant, transfer, mark_duplicate, move_household, read_lost, manage_devices
 	// bureau_officer region list, read_case, read_sealed, dispatch, assign, verify, refer, close_referral, feed_back, import_leads, register, list_users, grant, mark_duplicate, settle_conflict, merge_households, move_household, read_lost
 	// dept_officer   dept   list, read_case, read_sealed, answer_referral
 	// evaluator             (nothing at the desk)
 	// auditor        region read_audit
-	// admin          region manage_users, list_users, grant, read_audit, reference
-	// system         all    register, reference, manage_users, grant, import_leads, dispatch
+	// admin          region manage_users, list_users, grant, read_audit, reference, manage_devices, rotate_keys
+	// system         all    register, reference, manage_users, grant, import_leads, dispatch, manage_devices, rotate_keys
 }
 
 var regions = []string{"430681000000", "430681101000", "430681102000", "430681101200", "430681101200-001", "430681101201-001", "430682000000", ""}
@@ -30,7 +30,7 @@ var regions = []string{"430681000000", "430681101000", "430681102000", "43068110
 var verbs = []casework.Verb{casework.VerbList, casework.VerbReadCase, casework.VerbReadSealed, casework.VerbDispatch, casework.VerbAssign, casework.VerbReviewVisit,
 	casework.VerbPropose, casework.VerbVerify, casework.VerbRefer, casework.VerbAnswerReferral, casework.VerbCloseReferral, casework.VerbFeedBack,
 	casework.VerbImportLeads, casework.VerbRegister, casework.VerbReference, casework.VerbManageUsers, casework.VerbListUsers, casework.VerbGrant,
-	casework.VerbReadAudit, casework.VerbDecideHeld, casework.VerbTransfer, casework.VerbMarkDuplicate}
+	casework.VerbReadAudit, casework.VerbDecideHeld, casework.VerbTransfer, casework.VerbMarkDuplicate, casework.VerbManageDevices, casework.VerbRotateKeys}
 
 // Nobody but the server itself may anything outside his region, and nobody learns there whether something exists.
 func TestNothingOutsideTheRegion(t *testing.T) {

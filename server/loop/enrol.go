@@ -15,7 +15,6 @@ import (
 // Enrolment is what a phone is given for a one-time code: an identity of its own, a session, and the keys to begin with.
 type Enrolment struct {
 	Signed
-	UserKey     syncproto.Key
 	ServerKey   ed25519.PublicKey
 	Incarnation string
 }
@@ -77,8 +76,9 @@ func (l *Loop) Enrol(ctx context.Context, code string, publicKey []byte, name st
 			return err
 		}
 		w.note(Audit{Actor: u.ID, Role: u.Role, Verb: "enrol", Ref: syncproto.Ref{Kind: "device", ID: dev.ID}})
-		out = &Enrolment{*signed, l.secrets.UserKey(u.ID), l.ServerKey(), w.incarnation}
-		return nil
+		out = &Enrolment{*signed, l.ServerKey(), w.incarnation}
+		out.UserKey, err = l.bucketKey(w.tx, syncproto.BucketUser+u.ID)
+		return err
 	})
 	return out, err
 }

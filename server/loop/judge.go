@@ -121,7 +121,7 @@ func (j *judging) decide(g *group, sg syncproto.SignedGroup, p parsedGroup) (syn
 			o.Time = syncproto.CorrectTime(p.Clock, j.clock, j.w.now, 0)
 		}
 	}
-	if j.dev.State == DeviceRevoked || j.user.Disabled {
+	if j.dev.Out() || j.user.Disabled {
 		return o, hold(syncproto.CodeQuarantine, holdDesk)
 	}
 	if p.err != nil {
@@ -306,6 +306,9 @@ func (t *trial) baseKnown(base syncproto.Stamp) error {
 // finish completes a judged group: what follows from its acts, and its outcome record where something is to be said.
 func (t *trial) finish(o *syncproto.Outcome) error {
 	if err := t.g.follow(t.j.user.ID); err != nil {
+		return err
+	}
+	if err := t.g.renewKeys(); err != nil {
 		return err
 	}
 	plain := !slices.ContainsFunc(t.statuses, func(s syncproto.ChangeStatus) bool { return s != syncproto.StatusApplied })
