@@ -105,31 +105,6 @@ func (w *work) enrolled(c *EnrolCode, publicKey []byte, name string) (*Device, e
 	return dev, w.tx.PutDevice(dev)
 }
 
-// RevokeDevice shuts a lost or stolen phone out: its sessions end, and what it still pushes is kept apart.
-func (l *Loop) RevokeDevice(ctx context.Context, by casework.Actor, device string) error {
-	user := ""
-	err := l.run(ctx, func(w *work) error {
-		dev, err := w.tx.Device(device)
-		if err != nil {
-			return err
-		}
-		u, err := w.tx.User(dev.User)
-		if err != nil {
-			return err
-		}
-		if err := by.May(casework.VerbManageUsers, casework.Subject{Kind: "user", Region: u.Region, Dept: u.Dept}); err != nil {
-			return err
-		}
-		dev.State, user = DeviceRevoked, u.ID
-		w.note(Audit{Actor: by.UserID, Role: string(by.Role), Verb: "revoke_device", Ref: syncproto.Ref{Kind: "device", ID: dev.ID}})
-		return w.tx.PutDevice(dev)
-	})
-	if err == nil {
-		l.poke([]syncproto.BucketSeq{{Bucket: syncproto.BucketUser + user}}) // live connections look at their standing again
-	}
-	return err
-}
-
 // clipRunes shortens a text to at most n characters.
 func clipRunes(s string, n int) string {
 	r := []rune(strings.ToValidUTF8(s, ""))

@@ -23,7 +23,9 @@ type Options struct {
 	Secrets Secrets
 	NewID   func() string               // mints UUIDv7 ids
 	Poke    func([]syncproto.BucketSeq) // told, after the commit, which buckets have grown
-	Log     *slog.Logger
+	// KeyBatch is how many key records a rotation wraps anew in one transaction; 0 stands for 200.
+	KeyBatch int
+	Log      *slog.Logger
 }
 
 // Loop runs the verbs. It keeps no state of its own and is safe for concurrent use.
@@ -34,6 +36,8 @@ type Loop struct {
 	newID   func() string
 	poke    func([]syncproto.BucketSeq)
 	log     *slog.Logger
+
+	keyBatch int
 }
 
 // New makes a Loop.
@@ -44,7 +48,10 @@ func New(o Options) *Loop {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Loop{o.Store, o.Clock, o.Secrets, o.NewID, o.Poke, o.Log}
+	if o.KeyBatch <= 0 {
+		o.KeyBatch = rewrapBatch
+	}
+	return &Loop{o.Store, o.Clock, o.Secrets, o.NewID, o.Poke, o.Log, o.KeyBatch}
 }
 
 // ServerKey is the public key that devices check receipts with.

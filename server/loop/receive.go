@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"aidloop/server/casework"
 	"aidloop/syncproto"
 )
 
@@ -241,8 +242,8 @@ func (w *work) keepForeign(a *arrival, dev *Device, code syncproto.Code) error {
 			return err
 		}
 	}
-	if dev.State == DeviceActive {
-		dev.State = DeviceFrozen
+	if to, err := casework.DeviceMachine.Next(dev.State, "freeze", casework.RoleSystem, casework.Facts{}); err == nil {
+		dev.State, dev.Since = to, w.now
 		w.note(Audit{Actor: "system", Verb: "freeze", Ref: syncproto.Ref{Kind: "device", ID: dev.ID},
 			Details: syncproto.Fields(map[string]any{"code": string(code)}).Bytes()})
 	}
@@ -298,6 +299,7 @@ func (w *work) accept(a *arrival, from int, dev *Device, out *Pushed) error {
 		}
 	}
 	dev.Have, dev.Head, dev.SeenAt = b.Last, a.head, w.now
+	dev.declare(&a.Request.Hello)
 	w.by = dev.ID
 	return w.tx.PutDevice(dev)
 }

@@ -122,6 +122,14 @@ func (w *work) grantKeys(carrier syncproto.Ref, user, bucket string) (keys map[s
 // Rewrap takes one rotation that is under way a batch further. More says that there may be something left to do; what
 // was done stays, so that a server which stops over it goes on from there.
 func (l *Loop) Rewrap(ctx context.Context) (more bool, err error) {
+	err = l.store.Read(ctx, func(tx ReadTx) error {
+		open, err := tx.KeyVersions(true, "", 1)
+		more = len(open) > 0
+		return err
+	})
+	if err != nil || !more {
+		return false, err
+	}
 	err = l.run(ctx, func(w *work) error {
 		open, err := w.tx.KeyVersions(true, "", 1)
 		if more = len(open) > 0; err != nil || !more {
@@ -167,7 +175,7 @@ func (w *work) nextKeys(v *KeyVersion) (refs []syncproto.Ref, end bool, err erro
 	end = true
 	rows := 0
 	err = w.tx.Feed(v.Bucket, v.After, func(e Entry) (bool, error) {
-		if e.Seq != v.After && (rows >= rewrapRows || len(refs) >= rewrapBatch) {
+		if e.Seq != v.After && (rows >= rewrapRows || len(refs) >= w.l.keyBatch) {
 			end = false
 			return false, nil
 		}

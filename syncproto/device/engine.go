@@ -12,15 +12,17 @@ import (
 
 // Identity is one enrolment: who the device is, and the keys that it begins with.
 type Identity struct {
-	Device    string             `json:"device"`
-	User      string             `json:"user"`
-	UserName  string             `json:"user_name"`
-	Region    string             `json:"region"`
-	Role      string             `json:"role"`
-	Server    string             `json:"server"` // the address that it was enrolled at
-	Private   ed25519.PrivateKey `json:"private"`
-	UserKey   syncproto.Key      `json:"user_key"`
-	ServerKey ed25519.PublicKey  `json:"server_key"`
+	Device   string             `json:"device"`
+	User     string             `json:"user"`
+	UserName string             `json:"user_name"`
+	Region   string             `json:"region"`
+	Role     string             `json:"role"`
+	Server   string             `json:"server"` // the address that it was enrolled at
+	Private  ed25519.PrivateKey `json:"private"`
+	UserKey  syncproto.Key      `json:"user_key"` // zero: erased
+	// Former are user keys that this phone was given before, newest first; photos may lie under them.
+	Former    []syncproto.Key   `json:"former_keys,omitempty"`
+	ServerKey ed25519.PublicKey `json:"server_key"`
 }
 
 // Options are what an engine needs besides its store.
@@ -94,6 +96,9 @@ type state struct {
 	Incarnation string `json:"incarnation"`
 	Trouble     string `json:"trouble,omitempty"` // a code that needs a person: fork, revoked, …
 	SyncedAt    int64  `json:"synced_at,omitempty"`
+	Order       string `json:"order,omitempty"` // what the server last asked for
+
+	Erased *syncproto.Erased `json:"erased,omitempty"` // rows and keys are gone
 }
 
 // The keys of the store. Rows and the outbox come in order of keys.

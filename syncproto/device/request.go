@@ -24,6 +24,9 @@ func (e *Engine) Request(clock syncproto.Clock, ask Ask) (b []byte, err error) {
 	err = e.store.View(func(t Tx) error {
 		hello := syncproto.Hello{Versions: [2]int{1, 1}, Device: e.id.Device, Catalog: e.opts.Catalog, Caps: []string{"gzip", "zstd"},
 			Wall: clock.Wall, Mono: clock.Mono, Boot: clock.Boot}
+		if err := e.declare(t, &hello); err != nil {
+			return err
+		}
 		b = syncproto.AppendJSON(nil, syncproto.FrameHello, hello)
 		frames := 1
 		n, err := e.appendGroups(t, &b, ask.PushBytes)
@@ -50,10 +53,24 @@ func (e *Engine) Request(clock syncproto.Clock, ask Ask) (b []byte, err error) {
 	return b, err
 }
 
+// declare says what is on this phone: the last change, the photos that wait, and that it was erased.
+func (e *Engine) declare(t Tx, h *syncproto.Hello) error {
+	st, err := loadState(t)
+	if err != nil {
+		return err
+	}
+	h.Last, h.Erased = st.Next-1, st.Erased
+	return eachBlob(t, func(b *Blob) {
+		if !b.Sent {
+			h.Photos++
+		}
+	})
+}
+
 // appendGroups adds the groups that the server lacks, and the frame that signs them.
 func (e *Engine) appendGroups(t Tx, b *[]byte, limit int) (frames int, err error) {
 	st, err := loadState(t)
-	if err != nil || st.Trouble != "" {
+	if err != nil || st.Trouble != "" && st.Trouble != string(syncproto.CodeRevoked) { // what a phone that is shut out sends is kept apart
 		return 0, err
 	}
 	sign := syncproto.Sign{Device: e.id.Device, Prev: syncproto.ChainStart(e.id.Device).String()}

@@ -87,10 +87,16 @@ func (r *Response) Finish() (more bool, fault *syncproto.Fault, err error) {
 	if r.end == nil || r.end.Frames != r.frames-1 {
 		return false, r.fault, syncproto.Refuse(syncproto.CodeTruncated, "the response was cut short")
 	}
+	erased := false
 	err = r.e.store.Update(func(t Tx) error {
 		st, err := loadState(t)
 		if err != nil {
 			return err
+		}
+		if erased = st.mayErase(); erased {
+			if err := r.erase(t, &st); err != nil {
+				return err
+			}
 		}
 		if st.SyncedAt = r.now; r.fault != nil && (r.fault.Code == syncproto.CodeFork || r.fault.Code == syncproto.CodeRevoked) {
 			st.Trouble = string(r.fault.Code)
@@ -103,11 +109,17 @@ func (r *Response) Finish() (more bool, fault *syncproto.Fault, err error) {
 				return err
 			}
 		}
-		more = r.end.More || st.Trouble == "" && st.Have+1 < st.Next
+		more = r.end.More || (st.Trouble == "" || r.out()) && st.Have+1 < st.Next || erased
 		return nil
 	})
+	if err == nil && erased {
+		r.e.id.UserKey, r.e.id.Former = syncproto.Key{}, nil
+	}
 	return more, r.fault, err
 }
+
+// out says that the server has shut this phone out, and still takes what it sends.
+func (r *Response) out() bool { return r.fault != nil && r.fault.Code == syncproto.CodeRevoked }
 
 // unreachable releases groups whose rows lie where this device does not look any more: everything in its scope has
 // arrived, so they will not.
@@ -153,7 +165,7 @@ func (r *Response) hello(h *syncproto.HelloReply) error {
 		if err := pruneBlobs(t, r.server); err != nil {
 			return err
 		}
-		st.Incarnation, st.Safe = h.Incarnation, h.SafeDseq
+		st.Incarnation, st.Safe, st.Order = h.Incarnation, h.SafeDseq, h.Order
 		if h.Have >= st.Next { // this phone was put back from a backup: its numbers were given to other changes
 			st.Trouble = string(syncproto.CodeFork)
 		}

@@ -212,15 +212,19 @@ func (a *App) Close() error {
 	return errors.Join(err, a.Store.Close())
 }
 
-// keepHouse does what has to be done from time to time, until ctx ends: open groups are looked at again, and photos
-// that nothing refers to are swept.
+// keepHouse does what has to be done from time to time, until ctx ends: open groups are looked at again, photos that
+// nothing refers to are swept, and every few seconds rotations of keys are carried on.
 func (a *App) keepHouse(ctx context.Context) {
-	tick := time.NewTicker(10 * time.Minute)
+	tick, often := time.NewTicker(10*time.Minute), time.NewTicker(5*time.Second)
 	defer tick.Stop()
+	defer often.Stop()
 	for {
+		a.rewrap(ctx)
 		select {
 		case <-ctx.Done():
 			return
+		case <-often.C:
+			continue
 		case <-tick.C:
 		}
 		if n, err := a.Loop.Settle(ctx); err != nil {
@@ -229,5 +233,15 @@ func (a *App) keepHouse(ctx context.Context) {
 			a.cfg.Log.Info("settled open groups", "n", n)
 		}
 		a.sweep(ctx)
+	}
+}
+
+// rewrap carries rotations of keys through that are under way; others write between its steps.
+func (a *App) rewrap(ctx context.Context) {
+	for more := true; more && ctx.Err() == nil; {
+		var err error
+		if more, err = a.Loop.Rewrap(ctx); err != nil {
+			a.cfg.Log.Error("rotate keys", "err", err)
+		}
 	}
 }
