@@ -308,7 +308,7 @@ func (t *trial) finish(o *syncproto.Outcome) error {
 	if err := t.g.follow(t.j.user.ID); err != nil {
 		return err
 	}
-	if err := t.g.renewKeys(); err != nil {
+	if err := t.renewKeys(); err != nil {
 		return err
 	}
 	plain := !slices.ContainsFunc(t.statuses, func(s syncproto.ChangeStatus) bool { return s != syncproto.StatusApplied })

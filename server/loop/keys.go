@@ -14,8 +14,8 @@ import (
 
 // Keys form a chain that a phone can follow offline: its user's key opens the bucket keys in the grants of its user:
 // bucket, a bucket's key opens the case keys in the bucket's key records, and a case key opens the sealed fields of
-// one household or lead. Only case keys are random; the others are derived from the server's master key and a version
-// that the database counts. rotate.go gives out new versions.
+// one household or lead. The first case key of each is random, since a phone may mint it; the others are derived from the
+// server's master key and a version that the database counts. rotate.go gives out new versions.
 
 func (s Secrets) derive(label string) syncproto.Key {
 	b, err := hkdf.Key(sha256.New, s.Master[:], nil, label, 32)
@@ -33,6 +33,22 @@ func (s Secrets) BucketKey(bucket string, version uint64) syncproto.Key {
 		label, bucket = "aidloop/user/", user
 	}
 	return s.derive(label + strconv.FormatUint(version, 10) + "|" + bucket)
+}
+
+// caseKey is the nth renewal (from 1) of the case keys that a key record carries. A root's first case key is random. Later
+// ones are derived, since phones seal with them before a backup has them: a database that is put back would lose what no
+// phone may write, and the values with it.
+func (s Secrets) caseKey(carrier syncproto.Ref, n int) syncproto.Key {
+	return s.derive("aidloop/case/1|" + carrier.ID + "|" + strconv.Itoa(n))
+}
+
+// nextCaseKey is the first renewal that a set of keys, by their ids, lacks.
+func (s Secrets) nextCaseKey(carrier syncproto.Ref, have map[string]any) syncproto.Key {
+	for n := 1; ; n++ {
+		if k := s.caseKey(carrier, n); have[k.ID()] == nil {
+			return k
+		}
+	}
 }
 
 // BlobKey is the key under which blobs are encrypted at rest.
