@@ -75,8 +75,8 @@ func (l *Loop) heard(ctx context.Context, req *syncproto.Request, reader *Reader
 		if err != nil {
 			return err
 		}
-		d.SeenAt = max(d.SeenAt, w.now)
 		var said []Holding
+		d.SeenAt = max(d.SeenAt, w.now)
 		switch e := req.Hello.Erased; {
 		case e != nil && d.ErasedAt == 0 && d.order() == syncproto.OrderErase && e.Verify(d.PublicKey, d.ID):
 			d.ErasedAt = w.now
@@ -87,12 +87,7 @@ func (l *Loop) heard(ctx context.Context, req *syncproto.Request, reader *Reader
 			return nil
 		default:
 			d.declare(&req.Hello)
-			if req.Want != nil {
-				said = gone(req.Want.Left, w.now)
-				for _, c := range req.Want.Cursors {
-					said = append(said, Holding{Bucket: c.Bucket, Cursor: c.Cursor, Count: -1, At: w.now})
-				}
-			}
+			said = standing(req, w.now)
 			if req.Hello.Last > 0 && d.handedOver() {
 				if err := w.turn(d, "hand_over", casework.RoleSystem, ""); err != nil {
 					return err
@@ -104,6 +99,28 @@ func (l *Loop) heard(ctx context.Context, req *syncproto.Request, reader *Reader
 		}
 		return w.tx.PutDevice(d)
 	})
+}
+
+// declared notes what a device that pushes says of itself, in the transaction of the push: what is on it, and where it
+// stands in its buckets if it has not been heard of for long.
+func (w *work) declared(d *Device, req *syncproto.Request) error {
+	d.declare(&req.Hello)
+	if d.Out() || w.now-d.SeenAt <= seenEvery.Milliseconds() {
+		return nil
+	}
+	return w.holds(d, standing(req, w.now))
+}
+
+// standing is where a device says that it stands, and what it says that it has dropped.
+func standing(req *syncproto.Request, now int64) (list []Holding) {
+	if req.Want == nil {
+		return nil
+	}
+	list = gone(req.Want.Left, now)
+	for _, c := range req.Want.Cursors {
+		list = append(list, Holding{Bucket: c.Bucket, Cursor: c.Cursor, Count: -1, At: now})
+	}
+	return list
 }
 
 func gone(left []syncproto.Left, now int64) (list []Holding) {

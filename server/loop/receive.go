@@ -298,8 +298,10 @@ func (w *work) accept(a *arrival, from int, dev *Device, out *Pushed) error {
 			return err
 		}
 	}
+	if err := w.declared(dev, a.Request); err != nil {
+		return err
+	}
 	dev.Have, dev.Head, dev.SeenAt = b.Last, a.head, w.now
-	dev.declare(&a.Request.Hello)
 	w.by = dev.ID
 	return w.tx.PutDevice(dev)
 }
