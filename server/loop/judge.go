@@ -127,7 +127,11 @@ func (j *judging) decide(g *group, sg syncproto.SignedGroup, p parsedGroup) (syn
 	if p.err != nil {
 		return o, reject(syncproto.CodeBadChange, "")
 	}
-	if p.Origin != nil {
+	if p.Origin == nil {
+		if again, err := j.elsewhere(sg); err != nil || again != nil {
+			return j.repeat(g, cmp.Or(again, &o), err)
+		}
+	} else {
 		if again, err := j.reissued(sg, p); err != nil || again != nil {
 			return j.repeat(g, cmp.Or(again, &o), err)
 		}

@@ -38,6 +38,29 @@ func (j *judging) reissued(sg syncproto.SignedGroup, p parsedGroup) (*syncproto.
 	return &out, nil
 }
 
+// elsewhere looks at a group that comes under the identity that captured it, although a copy of the phone has reissued it
+// under another one: two handsets with one identity, and a database that was put back to a time before either. It gets
+// the reissued group's outcome, or ends where that one is still open. Nil stands for a group that is only here.
+func (j *judging) elsewhere(sg syncproto.SignedGroup) (*syncproto.Outcome, error) {
+	device, dseq, err := j.w.tx.Reissued(syncproto.Origin{Device: j.dev.ID, Dseq: sg.Dseq, Hash: syncproto.GroupHash(sg.Bytes)})
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, err := j.w.recall(device, dseq)
+	if err != nil {
+		return nil, err
+	}
+	if r.outcome.Status == syncproto.GroupHeld {
+		return nil, reject(syncproto.CodeReissued, "")
+	}
+	out := r.outcome
+	out.Dseq, out.Replay = sg.Dseq, true
+	return &out, nil
+}
+
 // repeat tells the author a first outcome again, under the group's new number.
 func (j *judging) repeat(g *group, o *syncproto.Outcome, err error) (syncproto.Outcome, error) {
 	if err == nil && (o.Status != syncproto.GroupJudged || o.Code != "" || len(o.Changes) > 0) {

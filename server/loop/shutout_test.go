@@ -269,3 +269,63 @@ func TestAClonedPhoneEndsWell(t *testing.T) {
 	}
 	w.everythingOpens()
 }
+
+// One copy of a phone was enrolled anew and has reissued; then the other one sends the same groups under the first
+// identity, which still lives. They are judged once.
+func TestACopyComesLate(t *testing.T) {
+	w := newKeyTown(t, t.TempDir())
+	t.Cleanup(func() { w.must(w.store.Close()) })
+	one := w.phone("worker-0")
+	one.sync()
+	home := syncproto.Ref{Kind: "household", ID: "h-0"}
+	v, err := one.engine.View(home)
+	w.must(err)
+	w.must(one.rename(v, "先写"))
+	two := &handset{w: w, user: one.user, device: one.device, refresh: one.refresh, disk: one.disk.Clone()}
+	two.reopen()
+	two.enrol()
+	two.sync()
+	v, err = two.engine.View(home)
+	w.must(err)
+	w.must(two.rename(v, "后写"))
+	two.sync()
+	if fault := one.sync(); fault != "" || one.name(home) != "后写" || w.read(home) != "后写" {
+		t.Errorf("%q, %q, %q", fault, one.name(home), w.read(home))
+	}
+	w.rows(syncproto.BucketGrid+keyGrids[0], func(ref, _ syncproto.Ref, _ syncproto.Object) {
+		if ref.Kind == "conflict" {
+			t.Errorf("judged twice: %s", ref)
+		}
+	})
+}
+
+// A grant that has ended gets no key, whatever is rotated, and a phone without one cannot open what it left.
+func TestEndedGrantsGetNoKeys(t *testing.T) {
+	w, ctx := newKeyTown(t, t.TempDir()), t.Context()
+	t.Cleanup(func() { w.must(w.store.Close()) })
+	p, lost := w.phone("worker-2"), w.phone("worker-2")
+	p.sync()
+	w.must(w.loop.RevokeGrant(ctx, keyLeader, p.user, keyGrids[1]))
+	w.step(lost, "steal")
+	w.must(w.loop.RotateBucket(ctx, casework.System, syncproto.BucketGrid+keyGrids[1], "演练", false))
+	w.rewrap()
+	p.sync()
+	grants := 0
+	w.rows(syncproto.BucketUser+p.user, func(ref, _ syncproto.Ref, body syncproto.Object) {
+		if ref.Kind == "grant" {
+			grants++
+			if body.Has("keys") != (body.Str("bucket") == syncproto.BucketGrid+keyGrids[0]) {
+				t.Errorf("%s: %s", body.Str("bucket"), body.Bytes())
+			}
+		}
+	})
+	if grants != 2 {
+		t.Errorf("%d grants", grants)
+	}
+	w.rows(syncproto.BucketGrid+keyGrids[1], func(ref, root syncproto.Ref, body syncproto.Object) {
+		v := &device.View{Record: syncproto.Record{Envelope: syncproto.Envelope{Ref: ref, Root: root}, Body: body}}
+		if _, locked, err := p.engine.Open(v); ref.Kind == "household" && (err != nil || len(locked) == 0) {
+			t.Errorf("%s opens without a grant: %v", ref, err)
+		}
+	})
+}
