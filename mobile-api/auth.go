@@ -9,6 +9,12 @@ import (
 	"aidloop/server/loop"
 )
 
+// refreshReply are new tokens with the user's newest key, base64 of 32 bytes: it is rotated when a phone of his is lost.
+type refreshReply struct {
+	tokens
+	UserKey []byte `json:"user_key"`
+}
+
 // refresh answers POST /auth/v1/refresh. A phone keeps the token it sent until it holds the answer: the server takes
 // it once more.
 func (a *API) refresh(c *fiber.Ctx) error {
@@ -35,7 +41,7 @@ func (a *API) refresh(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return sendJSON(c, http.StatusOK, t)
+	return sendJSON(c, http.StatusOK, refreshReply{t, s.UserKey[:]})
 }
 
 // logout answers POST /auth/v1/logout: it ends the session that the access token belongs to. The device stays

@@ -1,6 +1,7 @@
 package mobileapi_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -42,6 +43,23 @@ func TestRefreshTokensRotate(t *testing.T) {
 	second := w.renew(first.Refresh)
 	if second.Refresh == "" {
 		t.Fatal("the second refresh was refused")
+	}
+}
+
+// A phone of the same person is lost: the other one gets the new key with its next tokens.
+func TestNewTokensBringTheNewestKey(t *testing.T) {
+	w := newWorld(t)
+	p, lost := w.phone(anna), w.phone(anna)
+	first := w.renew(p.Refresh)
+	if !bytes.Equal(first.UserKey, p.UserKey) || len(p.UserKey) != 32 {
+		t.Errorf("before: %d bytes", len(first.UserKey))
+	}
+	w.must(w.loop.StepDevice(t.Context(), casework.System, loop.DeviceStep{Device: lost.Device, Action: "lose", Reason: "丢失"}))
+	if second := w.renew(first.Refresh); len(second.UserKey) != 32 || bytes.Equal(second.UserKey, p.UserKey) {
+		t.Error("the key is the old one")
+	}
+	if w.renew(lost.Refresh).Refresh != "" {
+		t.Error("the lost phone gets new tokens")
 	}
 }
 

@@ -69,6 +69,7 @@ const (
 	CodeVersion         Code = "version_unsupported"
 	CodeTooMany         Code = "too_many"
 	CodeRevoked         Code = "revoked"
+	CodeSuspended       Code = "suspended" // reported lost: it goes on when it is found
 	CodeUnavailable     Code = "unavailable"
 	CodeQuota           Code = "quota"
 	CodeEnrolCode       Code = "enrol_code_invalid"
@@ -116,6 +117,7 @@ var words = map[Code]string{
 	CodeVersion:         "应用版本过旧,请更新;已采集的内容仍可上传。",
 	CodeTooMany:         "请求过于频繁,请稍后再试。",
 	CodeRevoked:         "这台设备已被停用,请联系管理员。",
+	CodeSuspended:       "这台设备已报失,暂停使用;手机上的内容没有丢失,找到后请镇街恢复使用。",
 	CodeUnavailable:     "服务器暂时不可用,请稍后重试;手机上的内容没有丢失。",
 	CodeQuota:           "今天上传的内容已达上限,其余内容保留在手机上,稍后自动继续。",
 	CodeEnrolCode:       "登记码无效、已使用或已过期,请向管理员重新索取。",

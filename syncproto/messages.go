@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 )
 
 // Hello opens a request. Push needs nothing else; a pull needs a token in the transport.
@@ -15,10 +16,45 @@ type Hello struct {
 	Wall     int64    `json:"wall"` // the device's clocks now, see Clock
 	Mono     int64    `json:"mono"`
 	Boot     string   `json:"boot"`
+	// Last is the number of the last change that the device has captured, Photos how many photos wait on it: so people
+	// see what it has not sent yet. A device that says neither leaves both out.
+	Last   uint64 `json:"last,omitempty"`
+	Photos int64  `json:"photos,omitempty"`
+	// Erased says that the device has done what OrderErase asks for. It is sent from then on.
+	Erased *Erased `json:"erased,omitempty"`
 }
 
 // CapRecipient among a hello's capabilities says that the device does not know yet where bundles are encrypted to.
 const CapRecipient = "recipient"
+
+// Erased is a device's signed word that its rows and keys are gone, with what it held of each bucket. An attestation,
+// not a proof.
+type Erased struct {
+	At   int64  `json:"at"` // by the device's wall clock, milliseconds since 1970 UTC
+	Left []Left `json:"left,omitempty"`
+	Sig  []byte `json:"sig"` // Ed25519 over Text
+}
+
+// Text is what the device signs: "aidloop/erased/1\n", its id, "\n", At in decimal, and for each bucket "\n" and its
+// name, cursor, count and digest with blanks between.
+func (e *Erased) Text(device string) []byte {
+	b := fmt.Appendf(nil, "aidloop/erased/1\n%s\n%d", device, e.At)
+	for _, l := range e.Left {
+		b = fmt.Appendf(b, "\n%s %s %d %s", l.Bucket, l.Cursor, l.Count, l.Digest)
+	}
+	return b
+}
+
+// Verify checks the device's signature.
+func (e *Erased) Verify(key ed25519.PublicKey, device string) bool {
+	return len(key) == ed25519.PublicKeySize && ed25519.Verify(key, e.Text(device), e.Sig)
+}
+
+// What a server may ask of a device in its hello. A device that does not know an order leaves it alone.
+const (
+	OrderHandOver = "hand_over" // it is to be retired: send everything and capture nothing more
+	OrderErase    = "erase"     // it is shut out: send what is left, then erase rows and keys
+)
 
 // Clock returns the device's clocks at the time of the push.
 func (h *Hello) Clock() Clock { return Clock{h.Wall, h.Mono, h.Boot} }
@@ -123,6 +159,8 @@ type HelloReply struct {
 	Witnessed   int    `json:"witnessed,omitempty"` // so many of the request's witness frames are kept, from its first
 	// Recipient is the age recipient that bundles for this server are encrypted to, for a device that asked by CapRecipient.
 	Recipient string `json:"bundle_recipient,omitempty"`
+	// Order is what the server asks of the device, or "".
+	Order string `json:"order,omitempty"`
 }
 
 // BucketSeq is a place in a bucket's feed.

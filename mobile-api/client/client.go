@@ -224,6 +224,11 @@ func (c *Client) renew(ctx context.Context) (string, error) {
 		return "", err
 	}
 	next := Tokens{a.Access, c.Clock().Wall + int64(a.Expires)*1000, a.Refresh}
+	if len(a.UserKey) == len(syncproto.Key{}) {
+		if err := c.Engine.AddUserKey(syncproto.Key(a.UserKey)); err != nil {
+			return "", err
+		}
+	}
 	if c.Save != nil {
 		if err := c.Save(next); err != nil {
 			return "", err

@@ -68,7 +68,25 @@ func (c *Client) Sync(ctx context.Context) (Synced, error) {
 			return s, err
 		}
 	}
+	if err := c.unlock(ctx); err != nil {
+		return s, err
+	}
 	return s, c.sendBlobs(ctx, &s)
+}
+
+// unlock asks for new tokens where the phone holds grants that it cannot open: they bring the user's newest key.
+func (c *Client) unlock(ctx context.Context) error {
+	locked, err := c.Engine.Locked()
+	if err != nil || !locked {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tokens.Refresh == "" {
+		return nil
+	}
+	_, err = c.renew(ctx)
+	return err
 }
 
 // exchangeAgain tries an exchange until it comes through. Only what may pass by itself is tried again.
@@ -164,5 +182,5 @@ func (c *Client) take(b []byte, s *Synced) (more bool, err error) {
 	}
 	more, fault, err := r.Finish()
 	s.Fault = fault
-	return more && fault == nil, err
+	return more && (fault == nil || fault.Code == syncproto.CodeRevoked), err // a phone that is shut out still sends what it has
 }

@@ -66,6 +66,8 @@ const (
 	VerbLoadDataset     Verb = "load_dataset"
 	VerbMatch           Verb = "match"
 	VerbReadBacklog     Verb = "read_backlog"
+	VerbManageDevices   Verb = "manage_devices"
+	VerbRotateKeys      Verb = "rotate_keys"
 )
 
 // Scope says how far a permission reaches.
@@ -102,14 +104,16 @@ func permissions() (list []Permission) {
 		VerbCloseReferral, VerbListUsers, VerbDecideHeld, VerbTransfer, VerbMarkDuplicate,
 		VerbSettleConflict, VerbAmend, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbReadBacklog)
 	allow(RoleTownLeader, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbAssign, VerbListUsers, VerbGrant, VerbTransfer, VerbMarkDuplicate, VerbMoveHousehold, VerbReadLost,
-		VerbReadBacklog)
+		VerbReadBacklog, VerbManageDevices)
 	allow(RoleBureauOfficer, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbReadSealed, VerbDispatch, VerbAssign, VerbVerify, VerbRefer,
 		VerbCloseReferral, VerbFeedBack, VerbImportLeads, VerbRegister, VerbListUsers, VerbGrant, VerbMarkDuplicate,
 		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbReadIncidents, VerbReadBacklog, VerbSimulate, VerbLoadDataset, VerbMatch)
 	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral, VerbLoadDataset)
 	allow(RoleAuditor, ScopeRegion, VerbReadAudit)
-	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReadIncidents, VerbReadBacklog, VerbReference)
-	allow(RoleSystem, ScopeAll, VerbRegister, VerbReference, VerbManageUsers, VerbGrant, VerbImportLeads, VerbDispatch)
+	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReadIncidents, VerbReadBacklog, VerbReference,
+		VerbManageDevices, VerbRotateKeys)
+	allow(RoleSystem, ScopeAll, VerbRegister, VerbReference, VerbManageUsers, VerbGrant, VerbImportLeads, VerbDispatch, VerbManageDevices,
+		VerbRotateKeys)
 	return list
 }
 

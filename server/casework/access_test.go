@@ -16,13 +16,13 @@ func ExamplePermissionTable() {
 	// village_clerk  region list, read_case, read_history
 	// town_clerk     region list, read_case, read_history, read_sealed
 	// town_reviewer  region list, read_case, read_history, read_sealed, assign, review_visit, propose, refer, close_referral, list_users, decide_held, transfer, mark_duplicate, settle_conflict, amend, merge_households, move_household, read_lost, read_backlog
-	// town_leader    region list, read_case, read_history, assign, list_users, grant, transfer, mark_duplicate, move_household, read_lost, read_backlog
+	// town_leader    region list, read_case, read_history, assign, list_users, grant, transfer, mark_duplicate, move_household, read_lost, read_backlog, manage_devices
 	// bureau_officer region list, read_case, read_history, read_sealed, dispatch, assign, verify, refer, close_referral, feed_back, import_leads, register, list_users, grant, mark_duplicate, settle_conflict, merge_households, move_household, read_lost, read_incidents, read_backlog, simulate, load_dataset, match
 	// dept_officer   dept   list, read_case, read_sealed, answer_referral, load_dataset
 	// evaluator             (nothing at the desk)
 	// auditor        region read_audit
-	// admin          region manage_users, list_users, grant, read_audit, read_incidents, read_backlog, reference
-	// system         all    register, reference, manage_users, grant, import_leads, dispatch
+	// admin          region manage_users, list_users, grant, read_audit, read_incidents, read_backlog, reference, manage_devices, rotate_keys
+	// system         all    register, reference, manage_users, grant, import_leads, dispatch, manage_devices, rotate_keys
 }
 
 var regions = []string{"430681000000", "430681101000", "430681102000", "430681101200", "430681101200-001", "430681101201-001", "430682000000", ""}

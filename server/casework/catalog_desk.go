@@ -51,9 +51,9 @@ var Catalog = []*Kind{
 		server("year", "年", Int).public(), server("version", "版本", Text).public(), server("holidays", "放假", List).public(),
 		server("workdays", "调休上班", List).public(), server("source", "来源", Text).public(),
 	}},
-	{Name: "grant", Label: "授权", Bucket: BucketUser, Fields: []Field{
+	{Name: "grant", Label: "授权", Bucket: BucketUser, Parent: "bucket", Fields: []Field{
 		ref("user", "用户"), server("bucket", "范围", Text), server("role", "岗位", Text), at("from", "起"), at("until", "止"), at("ended_at", "收回时间"),
-		server("keys", "密钥", Object), server("state", "状态", Text),
+		server("keys", "密钥", Object), server("current", "当前密钥", Text), server("state", "状态", Text),
 	}},
 	{Name: "outcome", Label: "处理结果", Bucket: BucketUser, Fields: []Field{
 		server("device", "设备", Text), server("dseq", "编号", Int), server("status", "状态", Text), server("code", "代码", Text), server("reason", "原因", Text),

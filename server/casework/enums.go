@@ -34,7 +34,8 @@ var Enums = map[string][]Term{
 		{"returned", "已退回"}, {"proposed", "已提出处置"}, {"county_review", "县级核定"}, {"county_returned", "县级退回"}, {"conference", "一事一议"},
 		{"verified", "已核定"}, {"feedback_sent", "已反馈"}, {"closed", "已办结"}, {"transferred", "已转交"}, {"duplicate", "重复"},
 		{"draft", "草稿"}, {"submitted", "已提交"}, {"approved", "已通过"}, {"void", "已作废"}, {"sent", "已转办"}, {"accepted", "已受理"},
-		{"declined", "不予受理"}, {"in_progress", "办理中"}, {"delivered", "已落实"}, {"result_fed_back", "已反馈结果"}, {"open", "待办"}, {"done", "已完成"}, {"cancelled", "已取消"}, {"settled", "已处理"}},
+		{"declined", "不予受理"}, {"in_progress", "办理中"}, {"delivered", "已落实"}, {"result_fed_back", "已反馈结果"}, {"open", "待办"}, {"done", "已完成"}, {"cancelled", "已取消"}, {"settled", "已处理"},
+		{"active", "在用"}, {"lost", "已报失"}, {"stolen", "已报被盗"}, {"retiring", "待停用"}, {"retired", "已停用"}, {"frozen", "已冻结"}, {"revoked", "已禁用"}},
 }
 
 // ValidEnum reports whether a code stands in a list.

@@ -89,6 +89,30 @@ func ExampleMachine_String() {
 	// (none)           open           -> open             system
 	// open             accept         -> accepted         town_reviewer
 	// open             reject         -> rejected         town_reviewer
+	//
+	// device (设备)
+	// (none)           enrol          -> active           system
+	// active           freeze         -> frozen           system
+	// retiring         freeze         -> frozen           system
+	// active           lose           -> lost             town_leader, admin, system
+	// retiring         lose           -> lost             town_leader, admin, system
+	// lost             find           -> active           town_leader, admin, system
+	// active           steal          -> stolen           town_leader, admin, system
+	// retiring         steal          -> stolen           town_leader, admin, system
+	// lost             steal          -> stolen           town_leader, admin, system
+	// frozen           steal          -> stolen           town_leader, admin, system
+	// revoked          steal          -> stolen           town_leader, admin, system
+	// retired          steal          -> stolen           town_leader, admin, system
+	// active           retire         -> retiring         town_leader, admin, system
+	// retiring         keep           -> active           town_leader, admin, system
+	// retiring         retire         -> retired          town_leader, admin, system
+	// retiring         hand_over      -> retired          system
+	// lost             retire         -> retired          town_leader, admin, system
+	// frozen           retire         -> retired          town_leader, admin, system
+	// active           revoke         -> revoked          town_leader, admin, system
+	// retiring         revoke         -> revoked          town_leader, admin, system
+	// lost             revoke         -> revoked          town_leader, admin, system
+	// frozen           revoke         -> revoked          town_leader, admin, system
 }
 
 // willing are facts under which every guard holds.

@@ -8,6 +8,7 @@ var (
 	system   = []Role{RoleSystem}
 	staff    = []Role{RoleTownReviewer, RoleTownLeader, RoleBureauOfficer}
 	dept     = []Role{RoleDeptOfficer}
+	keepers  = []Role{RoleTownLeader, RoleAdmin, RoleSystem} // of phones
 )
 
 // LeadMachine takes a warning lead from its arrival to its closing. On time means: proposed by the deadline. Overdue
@@ -103,5 +104,35 @@ var AmendmentMachine = &Machine{"amendment", "更正申请", []Transition{
 	{"open", "reject", reviewer, "", "rejected"},
 }}
 
+// DeviceMachine is what becomes of an enrolled phone. Lost is provisional: most phones that are missed turn up, so nothing
+// is erased, and whoever finds one lets it go on; the user's own key is new by then. Stolen is final, and so is every
+// other end: such a phone only comes back by a new enrolment. A phone that is to be retired hands over first; people may
+// retire it at once after they have seen what it may hold. A fork is final too, since two histories cannot be one.
+var DeviceMachine = &Machine{"device", "设备", []Transition{
+	{"", "enrol", system, "", "active"},
+	{"active", "freeze", system, "", "frozen"},
+	{"retiring", "freeze", system, "", "frozen"},
+	{"active", "lose", keepers, "", "lost"},
+	{"retiring", "lose", keepers, "", "lost"},
+	{"lost", "find", keepers, "", "active"},
+	{"active", "steal", keepers, "", "stolen"},
+	{"retiring", "steal", keepers, "", "stolen"},
+	{"lost", "steal", keepers, "", "stolen"},
+	{"frozen", "steal", keepers, "", "stolen"},
+	{"revoked", "steal", keepers, "", "stolen"},
+	{"retired", "steal", keepers, "", "stolen"},
+	{"active", "retire", keepers, "", "retiring"},
+	{"retiring", "keep", keepers, "", "active"},
+	{"retiring", "retire", keepers, "", "retired"},
+	{"retiring", "hand_over", system, "", "retired"},
+	{"lost", "retire", keepers, "", "retired"},
+	{"frozen", "retire", keepers, "", "retired"},
+	{"active", "revoke", keepers, "", "revoked"},
+	{"retiring", "revoke", keepers, "", "revoked"},
+	{"lost", "revoke", keepers, "", "revoked"},
+	{"frozen", "revoke", keepers, "", "revoked"},
+}}
+
 // Machines lists every state machine.
-var Machines = []*Machine{LeadMachine, VisitMachine, DispositionMachine, ReferralMachine, TaskMachine, ReviewMachine, ConflictMachine, AmendmentMachine}
+var Machines = []*Machine{LeadMachine, VisitMachine, DispositionMachine, ReferralMachine, TaskMachine, ReviewMachine, ConflictMachine, AmendmentMachine,
+	DeviceMachine}

@@ -26,6 +26,8 @@ import (
 type Blobs interface {
 	// Open returns a blob's plaintext and its size, or loop.ErrNotFound.
 	Open(ctx context.Context, sha256 string) (io.ReadSeekCloser, int64, error)
+	// Has says whether a blob has arrived.
+	Has(ctx context.Context, sha256 string) (size int64, there bool, err error)
 }
 
 // Options are what the desk is made of.
@@ -84,6 +86,7 @@ func Mount(app *fiber.App, o Options) *API {
 	a.leads()
 	a.accounts()
 	a.devices()
+	a.keys()
 	a.evidence(app)
 	a.docs(app)
 	return a

@@ -20,14 +20,22 @@ type DeviceView struct {
 	ID       string `json:"id"`
 	User     string `json:"user"`
 	Name     string `json:"name"`
-	State    string `json:"state" enum:"active,revoked,frozen"`
+	State    string `json:"state" enum:"active,retiring,retired,lost,stolen,revoked,frozen"`
+	Reason   string `json:"reason,omitempty" doc:"Why it is in its state."`
+	Since    string `json:"since,omitempty" doc:"Since when it is in its state."`
 	Changes  uint64 `json:"changes" doc:"The last change of the phone that is on record."`
 	Enrolled string `json:"enrolled"`
 	Seen     string `json:"seen" doc:"When it was last heard of, to within 6 hours; a phone that is silent for long may hold work."`
+	Unsent   uint64 `json:"unsent" doc:"Changes that it last said it holds and that are not on record. It may have captured more since."`
+	Photos   int64  `json:"photos_unsent" doc:"Photos that it last said wait on it."`
+	Erased   string `json:"erased,omitempty" doc:"When the phone said that its rows and keys are gone. It is the phone's word: erasing works only on phones that come by and cooperate."`
 }
 
 func deviceView(d loop.Device) DeviceView {
-	return DeviceView{d.ID, d.User, d.Name, d.State, d.Have, millis(d.CreatedAt), millis(d.SeenAt)}
+	v := DeviceView{ID: d.ID, User: d.User, Name: d.Name, State: d.State, Reason: d.Reason, Changes: d.Have, Enrolled: millis(d.CreatedAt),
+		Seen: millis(d.SeenAt), Unsent: d.Unsent(), Photos: d.Photos}
+	v.Since, v.Erased = millis(d.Since), millis(d.ErasedAt)
+	return v
 }
 
 // GridDeviceView is a phone that holds a grid, or may still hold work of it.
@@ -51,6 +59,10 @@ type HeldView struct {
 	Records []string `json:"records,omitempty"`
 	At      string   `json:"at"`
 	Expires string   `json:"expires"`
+}
+
+func heldView(h loop.Held) HeldView {
+	return HeldView{h.Device, h.Dseq, h.User, string(h.Code), h.Code.Words(), h.Root.String(), h.Refs, millis(h.At), millis(h.Expires)}
 }
 
 func (a *API) devices() {
@@ -80,12 +92,13 @@ func (a *API) devices() {
 		func(ctx context.Context, in *userInput) (*empty, error) {
 			return done(a.Loop.RevokeDevice(ctx, actor(ctx), in.ID))
 		})
+	a.deviceSteps()
 	huma.Register(a.huma, op(http.MethodGet, "/held", "list-held", "devices", "List what phones sent and could not be applied"),
 		func(ctx context.Context, _ *empty) (*body[[]HeldView], error) {
 			list, err := a.Loop.HeldGroups(ctx, actor(ctx))
 			out := make([]HeldView, len(list))
 			for i, h := range list {
-				out[i] = HeldView{h.Device, h.Dseq, h.User, string(h.Code), h.Code.Words(), h.Root.String(), h.Refs, millis(h.At), millis(h.Expires)}
+				out[i] = heldView(h)
 			}
 			return answer(out, err)
 		})

@@ -130,7 +130,7 @@ func (i *Import) look(ctx context.Context) error {
 			return err
 		}
 		i.dev, i.User = dev, dev.User
-		i.may = dev.State == DeviceActive && usable(u, i.l.clock().UnixMilli())
+		i.may = dev.works() && usable(u, i.l.clock().UnixMilli())
 		return nil
 	})
 }

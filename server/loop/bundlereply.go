@@ -137,10 +137,10 @@ func (i *Import) feed(ctx context.Context, b *syncproto.BundleWriter) error {
 			return err
 		}
 		reader := &Reader{User: i.User, Device: i.Device}
-		if !i.may && out.state == DeviceActive {
+		if !i.may && out.dev.works() {
 			reader = nil
 		}
-		if code := mayPull(reader, out.state); code != "" {
+		if code := mayPull(reader, out.dev); code != "" {
 			out.json(syncproto.FrameFault, syncproto.Fault{Code: code, Message: code.Words()})
 			return b.Message(out.end(false))
 		}
@@ -221,17 +221,17 @@ func advance(want *syncproto.Want, frames []byte, incarnation string) error {
 type answer struct {
 	b           []byte
 	frames      int
-	state       string // of the device
+	dev         *Device
 	incarnation string
 }
 
 // answer opens a response with where the server stands.
 func (l *Loop) answer(ctx context.Context, hello *syncproto.Hello) (*answer, error) {
-	reply, state, _, err := l.greet(ctx, hello)
+	reply, dev, err := l.greet(ctx, hello)
 	if err != nil {
 		return nil, err
 	}
-	return &answer{syncproto.AppendJSON(nil, syncproto.FrameHelloReply, reply), 1, state, reply.Incarnation}, nil
+	return &answer{syncproto.AppendJSON(nil, syncproto.FrameHelloReply, reply), 1, dev, reply.Incarnation}, nil
 }
 
 func (a *answer) json(t syncproto.FrameType, v any) {

@@ -17,7 +17,7 @@ func (c *county) sealer(h world.Household) *syncproto.Sealer {
 	ref := syncproto.Ref{Kind: "key", ID: syncproto.DerivedID("key", refOf(h).String())}
 	rec, _ := c.record(ref)
 	ring := &syncproto.Keyring{}
-	ring.Add(loop.Secrets{Master: syncproto.Key{1}}.BucketKey(syncproto.BucketGrid + h.Grid))
+	ring.Add(loop.Secrets{Master: syncproto.Key{1}}.BucketKey(syncproto.BucketGrid+h.Grid, 1))
 	if _, err := ring.Unwrap(ref, rec.Get("keys")); err != nil {
 		c.t.Fatal(err)
 	}

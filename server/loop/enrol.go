@@ -15,7 +15,6 @@ import (
 // Enrolment is what a phone is given for a one-time code: an identity of its own, a session, and the keys to begin with.
 type Enrolment struct {
 	Signed
-	UserKey     syncproto.Key
 	ServerKey   ed25519.PublicKey
 	Incarnation string
 	Recipient   string // where bundles are encrypted to, "age1…"
@@ -78,8 +77,9 @@ func (l *Loop) Enrol(ctx context.Context, code string, publicKey []byte, name st
 			return err
 		}
 		w.note(Audit{Actor: u.ID, Role: u.Role, Verb: "enrol", Ref: syncproto.Ref{Kind: "device", ID: dev.ID}})
-		out = &Enrolment{*signed, l.secrets.UserKey(u.ID), l.ServerKey(), w.incarnation, l.secrets.BundleIdentity().Recipient().String()}
-		return nil
+		out = &Enrolment{*signed, l.ServerKey(), w.incarnation, l.secrets.BundleIdentity().Recipient().String()}
+		out.UserKey, err = l.bucketKey(w.tx, syncproto.BucketUser+u.ID)
+		return err
 	})
 	return out, err
 }
@@ -104,31 +104,6 @@ func (w *work) enrolled(c *EnrolCode, publicKey []byte, name string) (*Device, e
 		return nil, err
 	}
 	return dev, w.tx.PutDevice(dev)
-}
-
-// RevokeDevice shuts a lost or stolen phone out: its sessions end, and what it still pushes is kept apart.
-func (l *Loop) RevokeDevice(ctx context.Context, by casework.Actor, device string) error {
-	user := ""
-	err := l.run(ctx, func(w *work) error {
-		dev, err := w.tx.Device(device)
-		if err != nil {
-			return err
-		}
-		u, err := w.tx.User(dev.User)
-		if err != nil {
-			return err
-		}
-		if err := by.May(casework.VerbManageUsers, casework.Subject{Kind: "user", Region: u.Region, Dept: u.Dept}); err != nil {
-			return err
-		}
-		dev.State, user = DeviceRevoked, u.ID
-		w.note(Audit{Actor: by.UserID, Role: string(by.Role), Verb: "revoke_device", Ref: syncproto.Ref{Kind: "device", ID: dev.ID}})
-		return w.tx.PutDevice(dev)
-	})
-	if err == nil {
-		l.poke([]syncproto.BucketSeq{{Bucket: syncproto.BucketUser + user}}) // live connections look at their standing again
-	}
-	return err
 }
 
 // clipRunes shortens a text to at most n characters.

@@ -30,22 +30,25 @@ func (l *Loop) Exchange(ctx context.Context, p Push, reader *Reader) ([]byte, er
 			return nil, err
 		}
 	}
-	reply, state, seen, err := l.greet(ctx, &req.Hello)
+	reply, dev, err := l.greet(ctx, &req.Hello)
 	if err != nil {
 		return nil, err
 	}
-	if reader != nil && len(req.Witness) > 0 && state == DeviceActive {
+	if l.news(dev, req, reader) {
+		if err := l.heard(ctx, req, reader); err != nil {
+			return nil, err
+		}
+		if reply, dev, err = l.greet(ctx, &req.Hello); err != nil {
+			return nil, err
+		}
+	}
+	if reader != nil && len(req.Witness) > 0 && dev.works() {
 		if err := l.bearWitness(ctx, reader.Device, req.Witness); err != nil {
 			return nil, err
 		}
 		reply.Witnessed = len(req.Witness)
 	}
 	out := syncproto.AppendJSON((*pages.Get().(*[]byte))[:0], syncproto.FrameHelloReply, reply)
-	if reader != nil && l.clock().UnixMilli()-seen > seenEvery.Milliseconds() {
-		if err := l.seen(ctx, reader.Device); err != nil {
-			return nil, err
-		}
-	}
 	frames := 1
 	if pushed != nil {
 		out = syncproto.AppendJSON(out, syncproto.FrameOutcomes, pushed.Outcomes)
@@ -54,8 +57,8 @@ func (l *Loop) Exchange(ctx context.Context, p Push, reader *Reader) ([]byte, er
 	}
 	more := false
 	if req.Want != nil {
-		code := mayPull(reader, state)
-		if !req.Hello.Speaks() {
+		code := mayPull(reader, dev)
+		if !req.Hello.Speaks() { // it may push all the same, since nothing that was captured is turned away
 			code = syncproto.CodeVersion
 		}
 		if code != "" {
@@ -85,37 +88,37 @@ func Recycle(response []byte) {
 	}
 }
 
-// mayPull says why there are no rows for a device. One that speaks other versions may push all the same, since nothing that
-// was captured is turned away, but would not understand them.
-func mayPull(reader *Reader, state string) syncproto.Code {
+// mayPull says why there are no rows for a device.
+func mayPull(reader *Reader, dev *Device) syncproto.Code {
 	switch {
+	case dev.State == DeviceLost:
+		return syncproto.CodeSuspended
+	case dev.Out(): // said without a token too: a phone that is shut out has none
+		return syncproto.CodeRevoked
 	case reader == nil:
 		return syncproto.CodeTokenInvalid
-	case state == DeviceFrozen:
+	case dev.State == DeviceFrozen:
 		return syncproto.CodeFork
-	case state != DeviceActive:
-		return syncproto.CodeRevoked
 	}
 	return ""
 }
 
-// greet is the response's first frame: where the server stands with this device. Seen is when it was last heard of.
-func (l *Loop) greet(ctx context.Context, hello *syncproto.Hello) (reply syncproto.HelloReply, state string, seen int64, err error) {
+// greet is the response's first frame: where the server stands with this device.
+func (l *Loop) greet(ctx context.Context, hello *syncproto.Hello) (reply syncproto.HelloReply, dev *Device, err error) {
 	err = l.store.Read(ctx, func(tx ReadTx) error {
-		dev, err := tx.Device(hello.Device)
+		dev, err = tx.Device(hello.Device)
 		if errors.Is(err, ErrNotFound) {
 			return syncproto.Refuse(syncproto.CodeUnknownDevice, "")
 		}
 		if err != nil {
 			return err
 		}
-		state, seen = dev.State, dev.SeenAt
 		reply = syncproto.HelloReply{Version: syncproto.ProtocolVersion, Catalog: catalogVersion, Incarnation: tx.Incarnation(),
-			Now: l.clock().UnixMilli(), Have: dev.Have, Head: dev.Head.String()}
+			Now: l.clock().UnixMilli(), Have: dev.Have, Head: dev.Head.String(), Order: dev.order()}
 		if slices.Contains(hello.Caps, syncproto.CapRecipient) {
 			reply.Recipient = l.secrets.BundleIdentity().Recipient().String()
 		}
 		return nil
 	})
-	return reply, state, seen, err
+	return reply, dev, err
 }

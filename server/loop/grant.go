@@ -46,10 +46,11 @@ func grantRef(user, bucket string) syncproto.Ref {
 
 func (w *work) grant(g *group, u *User, bucket string) error {
 	ref := grantRef(u.ID, bucket)
-	key := w.l.secrets.BucketKey(bucket)
-	wrapped := syncproto.NewSealer(w.l.secrets.UserKey(u.ID)).Wrap(ref, key)
-	fields := map[string]any{"user": u.ID, "bucket": bucket, "role": u.Role, "from": w.clockTime(), "state": "active",
-		"keys": map[string]any{key.ID(): wrapped}}
+	keys, current, err := w.grantKeys(ref, u.ID, bucket)
+	if err != nil {
+		return err
+	}
+	fields := map[string]any{"user": u.ID, "bucket": bucket, "role": u.Role, "from": w.clockTime(), "state": "active", "keys": keys, "current": current}
 	d, err := g.open(ref)
 	if err != nil {
 		return err
@@ -79,7 +80,7 @@ func (l *Loop) RevokeGrant(ctx context.Context, by casework.Actor, userID, grid 
 		if d.rec.Body.Str("state") != "active" {
 			return nil
 		}
-		if _, err := g.serverSet(ref, map[string]any{"state": "revoked", "ended_at": w.clockTime(), "keys": nil}); err != nil {
+		if _, err := g.serverSet(ref, map[string]any{"state": "revoked", "ended_at": w.clockTime(), "keys": nil, "current": nil}); err != nil {
 			return err
 		}
 		w.note(Audit{Actor: by.UserID, Role: string(by.Role), Verb: "revoke_grant", Ref: syncproto.Ref{Kind: "user", ID: userID},

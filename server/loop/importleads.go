@@ -129,8 +129,11 @@ func (w *work) importLead(g *group, by casework.Actor, source string, row LeadRo
 	bucket := syncproto.BucketDesk + by.Region
 	var key syncproto.Key
 	_, _ = rand.Read(key[:]) // never fails: crypto/rand ends the program instead
-	keyRef, keyFields := w.l.newCaseKey(ref, bucket, key)
-	if _, err := g.serverPut(keyRef, ref, bucket, keyFields); err != nil {
+	carrier, keyFields, err := w.newCaseKey(ref, bucket, key)
+	if err != nil {
+		return rep, err
+	}
+	if _, err := g.serverPut(carrier, ref, bucket, keyFields); err != nil {
 		return rep, err
 	}
 	if err := g.putValues(ref, ref, bucket, lead); err != nil {

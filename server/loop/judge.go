@@ -140,7 +140,7 @@ func (j *judging) decide(g *group, sg syncproto.SignedGroup, p parsedGroup) (syn
 			o.Time = syncproto.CorrectTime(p.Clock, j.clock, j.received, 0)
 		}
 	}
-	if j.dev.State == DeviceRevoked || j.user.Disabled {
+	if j.dev.Out() || j.user.Disabled {
 		return o, hold(syncproto.CodeQuarantine, holdDesk)
 	}
 	if p.err != nil {
@@ -330,6 +330,9 @@ func (t *trial) finish(o *syncproto.Outcome) error {
 		return err
 	}
 	if err := t.g.follow(t.j.user.ID); err != nil {
+		return err
+	}
+	if err := t.renewKeys(); err != nil {
 		return err
 	}
 	plain := !slices.ContainsFunc(t.statuses, func(s syncproto.ChangeStatus) bool { return s != syncproto.StatusApplied })

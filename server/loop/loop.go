@@ -34,6 +34,8 @@ type Options struct {
 	// SnapshotRows is how many live rows a bucket has that is paged at most; 0 for 5,000. ChunkBytes is the size of a
 	// snapshot's chunks, 0 for the largest, 1 MiB.
 	SnapshotRows, ChunkBytes int
+	// KeyBatch is how many key records a rotation wraps anew in one transaction; 0 stands for 200.
+	KeyBatch int
 }
 
 // Loop runs the verbs. It keeps no state of its own and is safe for concurrent use.
@@ -50,6 +52,7 @@ type Loop struct {
 	chunks       Chunks
 	snapshotRows int
 	chunkBytes   int
+	keyBatch     int
 }
 
 // New makes a Loop.
@@ -72,8 +75,11 @@ func New(o Options) *Loop {
 	if o.ChunkBytes == 0 || o.ChunkBytes > syncproto.ChunkBytes {
 		o.ChunkBytes = syncproto.ChunkBytes
 	}
+	if o.KeyBatch <= 0 {
+		o.KeyBatch = rewrapBatch
+	}
 	return &Loop{store: o.Store, clock: o.Clock, secrets: o.Secrets, newID: o.NewID, poke: o.Poke, log: o.Log, repair: int64(o.RepairRows),
-		tombstoneAge: o.TombstoneAge, chunks: o.Chunks, snapshotRows: o.SnapshotRows, chunkBytes: o.ChunkBytes}
+		tombstoneAge: o.TombstoneAge, chunks: o.Chunks, snapshotRows: o.SnapshotRows, chunkBytes: o.ChunkBytes, keyBatch: o.KeyBatch}
 }
 
 // ServerKey is the public key that devices check receipts with.

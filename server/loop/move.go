@@ -39,7 +39,7 @@ func (g *group) moveRoot(root, toRoot syncproto.Ref, toBucket string) error {
 }
 
 func (g *group) rewrapRecord(d *draft, toBucket string) error {
-	keys, err := g.w.l.rewrap(d.rec.Ref, d.rec.Body.Get("keys"), d.bucket, toBucket)
+	keys, err := g.w.l.rewrap(g.w.tx, d.rec.Ref, d.rec.Body.Get("keys"), d.bucket, toBucket)
 	if err != nil {
 		return err
 	}

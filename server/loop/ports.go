@@ -109,6 +109,13 @@ type ReadTx interface {
 	// Setting returns a stored setting, or "" where there is none.
 	Setting(name string) (string, error)
 	ReadDatasets
+	// KeyVersion tells how often a bucket's key was rotated: version 1 where it never was.
+	KeyVersion(bucket string) (KeyVersion, error)
+	// KeyVersions lists the keys that were rotated, or those whose rotation is under way, in order of buckets behind
+	// after, at most limit.
+	KeyVersions(pending bool, after string, limit int) ([]KeyVersion, error)
+	// Holdings lists what a device last said of each bucket, in order of buckets.
+	Holdings(device string) ([]Holding, error)
 }
 
 // Tx is a write transaction. It sees its own writes.
@@ -162,6 +169,9 @@ type Tx interface {
 	PutSession(*Session) error
 	PutSetting(name, value string) error
 	WriteDatasets
+	PutKeyVersion(KeyVersion) error
+	// PutHolding writes what a device says of a bucket, in place of what it said before.
+	PutHolding(device string, h Holding) error
 }
 
 // Stored is a record as it lies in the store: the canonical bytes that devices hash, and columns to find it by.
@@ -294,12 +304,52 @@ type Past struct {
 	At   int64
 }
 
-// Device states.
+// KeyVersion is how far the rotation of a bucket's key has come. The key of "user:<id>" is the user's own.
+type KeyVersion struct {
+	Bucket  string
+	Version uint64 // from 1
+	Cases   bool   // the case keys are renewed too
+	Pending bool   // not every key record is done
+	After   uint64 // the bucket's seq up to which every key record is done
+	Done    int64  // key records so far
+	Begun   int64  // milliseconds since 1970 UTC; 0 where it was never rotated
+}
+
+// Holding is what a device says it holds of a bucket, or held when it erased it. It is its word, not a proof.
+type Holding struct {
+	Bucket string
+	Cursor string
+	Count  int64 // -1: it did not say
+	Digest string
+	Gone   bool
+	At     int64
+}
+
+// Device states; casework.DeviceMachine says how they follow each other.
 const (
-	DeviceActive  = "active"
-	DeviceRevoked = "revoked" // its groups are stored and held in quarantine
-	DeviceFrozen  = "frozen"  // forked; the phone has to enrol again
+	DeviceActive   = "active"
+	DeviceRetiring = "retiring" // told to hand over what it holds
+	DeviceRetired  = "retired"
+	DeviceLost     = "lost"    // shut out until it is found
+	DeviceStolen   = "stolen"  // shut out for good; it is told to erase itself
+	DeviceRevoked  = "revoked" // shut out for good without a rotation of keys
+	DeviceFrozen   = "frozen"  // forked; the phone has to enrol again
 )
+
+// Out says that the device was shut out: its sessions are void and its groups are held in quarantine.
+func (d *Device) Out() bool {
+	switch d.State {
+	case DeviceLost, DeviceStolen, DeviceRevoked, DeviceRetired:
+		return true
+	}
+	return false
+}
+
+// works says that the device may do its user's work: it has not been shut out, and its history is the server's.
+func (d *Device) works() bool { return d.State == DeviceActive || d.State == DeviceRetiring }
+
+// Unsent is how many changes the device says that it has captured and not sent.
+func (d *Device) Unsent() uint64 { return d.Claimed - min(d.Claimed, d.Have) }
 
 // Device is one enrolment of one user.
 type Device struct {
@@ -314,6 +364,11 @@ type Device struct {
 	SeenAt    int64
 	DayBytes  int64  // received on Day, against the quota
 	Day       string // "2006-01-02"
+	Claimed   uint64 // the last change that it says it has captured; 0 where it never said
+	Photos    int64  // that wait on it, by its word
+	ErasedAt  int64  // when it said that its rows and keys are erased
+	Reason    string // why it is in its state
+	Since     int64  // since when, milliseconds; 0 since its enrolment
 }
 
 // Batch is what one push brought, as it came: Data is the request's body in its encoding ("", "gzip" or "zstd").

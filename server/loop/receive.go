@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"aidloop/server/casework"
 	"aidloop/syncproto"
 )
 
@@ -285,8 +286,8 @@ func (w *work) keepForeign(a *arrival, dev *Device, code syncproto.Code) error {
 			return err
 		}
 	}
-	if dev.State == DeviceActive {
-		dev.State = DeviceFrozen
+	if to, err := casework.DeviceMachine.Next(dev.State, "freeze", casework.RoleSystem, casework.Facts{}); err == nil {
+		dev.State, dev.Since = to, w.now
 		w.note(Audit{Actor: "system", Verb: "freeze", Ref: syncproto.Ref{Kind: "device", ID: dev.ID},
 			Details: syncproto.Fields(map[string]any{"code": string(code)}).Bytes()})
 	}
@@ -348,6 +349,9 @@ func (w *work) accept(a *arrival, from int, dev *Device, out *Pushed) error {
 		if err := w.tx.PutHeld(h); err != nil {
 			return err
 		}
+	}
+	if err := w.declared(dev, a.Request); err != nil {
+		return err
 	}
 	dev.Have, dev.Head, dev.SeenAt = b.Last, a.head, w.now
 	w.by = dev.ID

@@ -57,8 +57,11 @@ func (w *work) register(g *group, h Registration, key syncproto.Key) (bool, erro
 	if d, err := g.open(root); err != nil || d.exists {
 		return false, err
 	}
-	keyRef, keyFields := w.l.newCaseKey(root, bucket, key)
-	if _, err := g.serverPut(keyRef, root, bucket, keyFields); err != nil {
+	ref, keyFields, err := w.newCaseKey(root, bucket, key)
+	if err != nil {
+		return false, err
+	}
+	if _, err := g.serverPut(ref, root, bucket, keyFields); err != nil {
 		return false, err
 	}
 	if err := g.putValues(root, root, bucket, h.Fields); err != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"aidloop/server/casework"
+	"aidloop/syncproto"
 )
 
 // How long things last that let somebody in.
@@ -29,6 +30,8 @@ type Signed struct {
 	Device  string // "" at the desk
 	Session string
 	Refresh string // the refresh token, in the open; only its hash is kept
+	// UserKey is the newest version of the user's key, for a phone that enrols or renews its tokens.
+	UserKey syncproto.Key
 }
 
 // Login lets a member of staff in by name and password. Wrong names, wrong passwords and disabled accounts are told
@@ -173,6 +176,11 @@ func (l *Loop) Refresh(ctx context.Context, token string) (*Signed, error) {
 		}
 		s.Expires = w.now + RefreshLife.Milliseconds()
 		out = &Signed{User: *u, Device: s.Device, Session: s.ID, Refresh: s.ID + "." + next}
+		if s.Device != "" {
+			if out.UserKey, err = l.bucketKey(w.tx, syncproto.BucketUser+u.ID); err != nil {
+				return err
+			}
+		}
 		return w.tx.PutSession(s)
 	})
 	if err == nil && out == nil {
@@ -234,7 +242,7 @@ func (s *Session) holder(tx ReadTx, now int64) (*User, error) {
 		return u, err
 	}
 	dev, err := tx.Device(s.Device)
-	if errors.Is(err, ErrNotFound) || err == nil && dev.State == DeviceRevoked {
+	if errors.Is(err, ErrNotFound) || err == nil && dev.Out() {
 		return nil, ErrSession
 	}
 	return u, err

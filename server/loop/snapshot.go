@@ -103,7 +103,7 @@ func (l *Loop) Chunk(ctx context.Context, r Reader, sha256 string) (packed []byt
 		if err != nil {
 			return err
 		}
-		if code := mayPull(&r, dev.State); code != "" {
+		if code := mayPull(&r, dev); code != "" {
 			return syncproto.Refuse(code, "")
 		}
 		scope, err := l.scope(tx, r.User)

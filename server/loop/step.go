@@ -181,8 +181,7 @@ func (g *group) keys(root syncproto.Ref, bucket string) (*syncproto.Keyring, *sy
 
 // current is the sealer of the key that a root's new values are sealed under.
 func (g *group) current(root syncproto.Ref, ring *syncproto.Keyring) (*syncproto.Sealer, error) {
-	own := syncproto.Ref{Kind: "key", ID: syncproto.DerivedID("key", root.String())}
-	d, err := g.live(own)
+	d, err := g.live(keyRef(root))
 	if err != nil {
 		return nil, err
 	}

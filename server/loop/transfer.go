@@ -60,7 +60,7 @@ func (g *group) takeOut(d *draft, bucket string) error {
 	if err != nil {
 		return err
 	}
-	key, err := g.live(syncproto.Ref{Kind: "key", ID: syncproto.DerivedID("key", d.rec.Ref.String())})
+	key, err := g.live(keyRef(d.rec.Ref))
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func TestCodesBecomeStatuses(t *testing.T) {
 	want := map[int][]syncproto.Code{
 		http.StatusBadRequest:            {syncproto.CodeMalformed, syncproto.CodeTruncated, syncproto.CodeBadGroup, syncproto.CodeBadChain},
 		http.StatusUnauthorized:          {syncproto.CodeTokenInvalid, syncproto.CodeBadSignature},
-		http.StatusForbidden:             {syncproto.CodeForeignToken, syncproto.CodeRevoked},
+		http.StatusForbidden:             {syncproto.CodeForeignToken, syncproto.CodeRevoked, syncproto.CodeSuspended},
 		http.StatusNotFound:              {syncproto.CodeUnknownDevice, syncproto.CodeChunkGone},
 		http.StatusConflict:              {syncproto.CodeDseqGap, syncproto.CodeDseqReused, syncproto.CodeFork},
 		http.StatusRequestEntityTooLarge: {syncproto.CodeTooLarge},

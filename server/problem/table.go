@@ -36,6 +36,7 @@ var table = []row{
 
 	{string(syncproto.CodeForeignToken), http.StatusForbidden, 0, ""},
 	{string(syncproto.CodeRevoked), http.StatusForbidden, 0, ""},
+	{string(syncproto.CodeSuspended), http.StatusForbidden, 0, ""},
 	{string(syncproto.CodeNotAllowed), http.StatusForbidden, 0, ""},
 	{casework.CodeForbidden, http.StatusForbidden, 0, ""},
 	{casework.CodeForbiddenActor, http.StatusForbidden, 0, ""},

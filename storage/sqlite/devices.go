@@ -7,11 +7,11 @@ import (
 	"aidloop/syncproto"
 )
 
-const deviceColumns = "id, user, name, public_key, state, have, head, created_at, seen_at, day_bytes, day FROM devices "
+const deviceColumns = "id, user, name, public_key, state, have, head, created_at, seen_at, day_bytes, day, claimed, photos, erased_at, reason, since FROM devices "
 
 func deviceOf(q *stmt) loop.Device {
 	return loop.Device{ID: q.str(0), User: q.str(1), Name: q.str(2), PublicKey: q.bytes(3), State: q.str(4), Have: q.uget(5), Head: q.hash(6),
-		CreatedAt: q.get(7), SeenAt: q.get(8), DayBytes: q.get(9), Day: q.str(10)}
+		CreatedAt: q.get(7), SeenAt: q.get(8), DayBytes: q.get(9), Day: q.str(10), Claimed: q.uget(11), Photos: q.get(12), ErasedAt: q.get(13), Reason: q.str(14), Since: q.get(15)}
 }
 
 func (v *view) Device(id string) (*loop.Device, error) {
@@ -32,11 +32,13 @@ func (v *view) Devices(user string) (list []loop.Device, err error) {
 }
 
 func (t *tx) PutDevice(d *loop.Device) error {
-	return t.c.use(`INSERT INTO devices (id, user, name, public_key, state, have, head, created_at, seen_at, day_bytes, day)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET user = excluded.user, name = excluded.name, public_key = excluded.public_key,
+	return t.c.use(`INSERT INTO devices (id, user, name, public_key, state, have, head, created_at, seen_at, day_bytes, day,
+claimed, photos, erased_at, reason, since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET user = excluded.user, name = excluded.name, public_key = excluded.public_key,
 state = excluded.state, have = excluded.have, head = excluded.head, created_at = excluded.created_at, seen_at = excluded.seen_at,
-day_bytes = excluded.day_bytes, day = excluded.day`).text(d.ID).text(d.User).text(d.Name).blob(d.PublicKey).text(d.State).num(d.Have).
-		blob(d.Head[:]).int(d.CreatedAt).int(d.SeenAt).int(d.DayBytes).text(d.Day).run()
+day_bytes = excluded.day_bytes, day = excluded.day, claimed = excluded.claimed, photos = excluded.photos, erased_at = excluded.erased_at,
+reason = excluded.reason, since = excluded.since`).text(d.ID).text(d.User).text(d.Name).blob(d.PublicKey).text(d.State).num(d.Have).
+		blob(d.Head[:]).int(d.CreatedAt).int(d.SeenAt).int(d.DayBytes).text(d.Day).num(d.Claimed).int(d.Photos).
+		int(d.ErasedAt).text(d.Reason).int(d.Since).run()
 }
 
 const batchColumns = "n, device, first, last, is_foreign, prev, head, sig, at, encoding, outcomes, data FROM batches "

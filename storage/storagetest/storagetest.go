@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) loop.Store) {
 		"accounts, sessions and codes":    accounts,
 		"indexes of numbers and photos":   indexes,
 		"datasets and what they led to":   datasets,
+		"key versions and holdings":       keyVersions,
 		"ledger and audit in order":       ledger,
 		"missing things":                  missing,
 		"a context that has ended":        ended,
@@ -374,7 +375,8 @@ func accounts(t *testing.T, s loop.Store) {
 	u := loop.User{ID: "u", Login: "wang.grid", Name: "王", Role: "grid_worker", Region: "430681102212-001", Password: "x", Failed: 2, LockedTo: 3, Disabled: true, Until: 4, Version: 5}
 	ses := loop.Session{ID: "s", User: "u", Device: "d", Token: "t", Prev: "p", CreatedAt: 1, Expires: 2, RevokedAt: 3}
 	code := loop.EnrolCode{Hash: "h", User: "u", By: "b", Expires: 1, UsedAt: 2, Device: "d"}
-	dev := loop.Device{ID: "d", User: "u", Name: "n", PublicKey: []byte{1}, State: "active", Have: 7, Head: syncproto.Hash{8}, CreatedAt: 1, SeenAt: 2, DayBytes: 3, Day: "2026-01-01"}
+	dev := loop.Device{ID: "d", User: "u", Name: "n", PublicKey: []byte{1}, State: "active", Have: 7, Head: syncproto.Hash{8}, CreatedAt: 1, SeenAt: 2, DayBytes: 3, Day: "2026-01-01",
+		Claimed: 9, Photos: 2, ErasedAt: 5, Reason: "丢失", Since: 6}
 	for range 2 { // the second time in place of the first
 		write(t, s, func(tx loop.Tx) error {
 			return errors.Join(tx.PutUser(&u), tx.PutSession(&ses), tx.PutEnrolCode(&code), tx.PutDevice(&dev))

@@ -7,6 +7,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+
+	"aidloop/syncproto"
 )
 
 // Blob is a photo or signature on its way to the server. It is named by the SHA-256 of its bytes, and goes its own way
@@ -20,6 +22,7 @@ type Blob struct {
 	Sent   bool   `json:"sent"`
 	SentAt int64  `json:"sent_at,omitempty"` // by the server's clock, from the exchange that followed; 0 before it
 	Order  int64  `json:"order"`             // smaller ones go first: signatures before photos
+	Key    string `json:"key,omitempty"`     // the id of the user's key that it lies under; "" where there was only one
 }
 
 func keyBlob(sha string) string     { return "blob/" + sha }
@@ -29,8 +32,8 @@ func keyBlobData(sha string) string { return "blobdata/" + sha }
 // blob's name as info. Since the key is for one content only, the nonce may be zero. The engine's own store
 // holds the user's key too: on a lost phone the photos are only as closed as that store, until the app keeps the key
 // elsewhere.
-func (e *Engine) blobBox(sha string) (cipher.AEAD, error) {
-	key, err := hkdf.Key(sha256.New, e.id.UserKey[:], nil, "aidloop/device/blob/1|"+sha, 32)
+func blobBox(user syncproto.Key, sha string) (cipher.AEAD, error) {
+	key, err := hkdf.Key(sha256.New, user[:], nil, "aidloop/device/blob/1|"+sha, 32)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +50,10 @@ var blobNonce [12]byte
 func (e *Engine) AddBlob(data []byte, mime string) (sha string, err error) {
 	sum := sha256.Sum256(data)
 	sha = hex.EncodeToString(sum[:])
-	box, err := e.blobBox(sha)
+	if e.id.UserKey == (syncproto.Key{}) {
+		return "", errErased
+	}
+	box, err := blobBox(e.id.UserKey, sha)
 	if err != nil {
 		return "", err
 	}
@@ -58,7 +64,7 @@ func (e *Engine) AddBlob(data []byte, mime string) (sha string, err error) {
 		if err := t.Put(keyBlobData(sha), box.Seal(nil, blobNonce[:], data, nil)); err != nil {
 			return err
 		}
-		return putJSON(t, keyBlob(sha), Blob{SHA256: sha, Size: int64(len(data)), MIME: mime, Order: int64(len(data))})
+		return putJSON(t, keyBlob(sha), Blob{SHA256: sha, Size: int64(len(data)), MIME: mime, Order: int64(len(data)), Key: e.id.UserKey.ID()})
 	})
 }
 
@@ -85,23 +91,40 @@ func (e *Engine) NextBlob() (next *Blob, err error) {
 	return next, err
 }
 
-// BlobData returns the bytes of a blob.
+// BlobData returns the bytes of a blob. One that lies under a user key which is not here fails: after a new enrolment the
+// first exchange brings the older keys.
 func (e *Engine) BlobData(sha string) (data []byte, err error) {
-	box, err := e.blobBox(sha)
-	if err != nil {
-		return nil, err
-	}
 	err = e.store.View(func(t Tx) error {
-		data, err = t.Get(keyBlobData(sha))
+		var b Blob
+		ok, err := getJSON(t, keyBlob(sha), &b)
+		if err != nil || !ok {
+			return err
+		}
+		closed, err := t.Get(keyBlobData(sha))
+		if err != nil || closed == nil {
+			return err
+		}
+		keys, err := e.userKeys(t)
+		if err != nil {
+			return err
+		}
+		err = errors.New("device: the key of the photo is not on this phone: sync first")
+		for _, k := range keys {
+			if b.Key != "" && b.Key != k.ID() {
+				continue
+			}
+			box, berr := blobBox(k, sha)
+			if berr != nil {
+				return berr
+			}
+			if data, berr = box.Open(nil, blobNonce[:], closed, nil); berr == nil {
+				return nil
+			}
+			err = errors.New("device: the photo is damaged on this phone")
+		}
 		return err
 	})
-	if err != nil || data == nil {
-		return nil, err
-	}
-	if data, err = box.Open(nil, blobNonce[:], data, nil); err != nil {
-		return nil, errors.New("device: the photo is damaged on this phone")
-	}
-	return data, nil
+	return data, err
 }
 
 // BlobProgress writes down how far a blob has come, so that a later process goes on from there.

@@ -36,6 +36,9 @@ func (e *Engine) Capture(root syncproto.Ref, drafts []Draft, clock syncproto.Clo
 		if err != nil {
 			return err
 		}
+		if st.Erased != nil {
+			return errErased
+		}
 		c := &capturing{e: e, t: t, root: root}
 		g := &syncproto.Group{Device: e.id.Device, Dseq: st.Next, Root: root, Clock: clock, Catalog: e.opts.Catalog}
 		var cur cursor

@@ -12,16 +12,18 @@ import (
 
 // Identity is one enrolment: who the device is, and the keys that it begins with.
 type Identity struct {
-	Device    string             `json:"device"`
-	User      string             `json:"user"`
-	UserName  string             `json:"user_name"`
-	Region    string             `json:"region"`
-	Role      string             `json:"role"`
-	Server    string             `json:"server"` // the address that it was enrolled at
-	Private   ed25519.PrivateKey `json:"private"`
-	UserKey   syncproto.Key      `json:"user_key"`
-	ServerKey ed25519.PublicKey  `json:"server_key"`
-	Recipient string             `json:"bundle_recipient,omitempty"` // bundles are encrypted to it; "" where it was enrolled before there were any
+	Device   string             `json:"device"`
+	User     string             `json:"user"`
+	UserName string             `json:"user_name"`
+	Region   string             `json:"region"`
+	Role     string             `json:"role"`
+	Server   string             `json:"server"` // the address that it was enrolled at
+	Private  ed25519.PrivateKey `json:"private"`
+	UserKey  syncproto.Key      `json:"user_key"` // zero: erased
+	// FormerKeys are user keys that this phone was given before, newest first; photos may lie under them.
+	FormerKeys []syncproto.Key   `json:"former_keys,omitempty"`
+	ServerKey  ed25519.PublicKey `json:"server_key"`
+	Recipient  string            `json:"bundle_recipient,omitempty"` // bundles are encrypted to it; "" where it was enrolled before there were any
 }
 
 // Options are what an engine needs besides its store.
@@ -119,6 +121,9 @@ type state struct {
 	ServerNow int64    `json:"server_now,omitempty"`
 	Former    []string `json:"former,omitempty"`
 	Recipient string   `json:"bundle_recipient,omitempty"` // as heard in a hello
+	// Order is what the server last asked for; Erased is set once rows and keys are gone.
+	Order  string            `json:"order,omitempty"`
+	Erased *syncproto.Erased `json:"erased,omitempty"`
 }
 
 // The keys of the store. Rows and the outbox come in order of keys.

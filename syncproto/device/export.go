@@ -96,7 +96,11 @@ func (e *Engine) exportGroups(b *syncproto.BundleWriter, clock syncproto.Clock, 
 			return err
 		}
 		for after, more := st.Have, true; more; {
-			msg, from := e.openRequest(st, clock, false), 1
+			msg, err := e.openRequest(t, st, clock, false)
+			if err != nil {
+				return err
+			}
+			from := 1
 			declared := lost
 			if lost = nil; declared != nil {
 				msg = syncproto.AppendJSON(msg, syncproto.FrameLost, declared)

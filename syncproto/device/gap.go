@@ -85,7 +85,7 @@ func (e *Engine) gap(t Tx, st state) (*syncproto.Lost, error) {
 func (e *Engine) appendLost(t Tx, b *[]byte) (frames int, err error) {
 	e.declared = nil
 	st, err := loadState(t)
-	if err != nil || st.Trouble != "" {
+	if err != nil || st.silent() {
 		return 0, err
 	}
 	lost, err := e.gap(t, st)

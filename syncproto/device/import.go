@@ -84,8 +84,8 @@ func (e *Engine) carried(msg []byte, clock syncproto.Clock, out *Imported) error
 	return nil
 }
 
-// maxFormer bounds the lost lives of the server that a phone remembers.
-const maxFormer = 32
+// maxLives bounds the lost lives of the server that a phone remembers.
+const maxLives = 32
 
 // outdated says how late a carried response is: it comes from a life of the server that was lost since, or from before
 // the server last said where it stands. Within one life the server never has less than before.

@@ -10,11 +10,14 @@ import (
 // Reissue gives the phone a new identity of the same user after its history forked or its device was revoked. Every
 // group that it still keeps is numbered, chained and signed anew, with a word of where it came from, by which the
 // server knows what it has already; only what the author dismissed is left behind. Rows, keys and photos stay. It
-// returns how many groups were reissued. The engine goes on under the new identity.
+// takes no key, so that a phone which was erased can do it too. It returns how many groups were reissued. The engine goes on under the new identity.
 func (e *Engine) Reissue(id Identity) (n int, err error) {
 	if id.User != e.id.User {
 		return 0, fmt.Errorf("device: this phone holds the work of %s", e.id.User)
 	}
+	newest := id.UserKey
+	id.UserKey, id.FormerKeys = e.id.UserKey, e.id.FormerKeys // photos lie under keys that it was given before
+	id.renew(newest)
 	err = e.store.Update(func(t Tx) error {
 		n = 0
 		old, err := e.kept(t)

@@ -28,7 +28,9 @@ func (e *Engine) Request(clock syncproto.Clock, ask Ask) (b []byte, err error) {
 		if err != nil {
 			return err
 		}
-		b = e.openRequest(st, clock, ask.Snapshots)
+		if b, err = e.openRequest(t, st, clock, ask.Snapshots); err != nil {
+			return err
+		}
 		lost, err := e.appendLost(t, &b)
 		if err != nil {
 			return err
@@ -60,7 +62,7 @@ func (e *Engine) Request(clock syncproto.Clock, ask Ask) (b []byte, err error) {
 }
 
 // openRequest writes the frame that opens a request.
-func (e *Engine) openRequest(st state, clock syncproto.Clock, snapshots bool) []byte {
+func (e *Engine) openRequest(t Tx, st state, clock syncproto.Clock, snapshots bool) ([]byte, error) {
 	hello := syncproto.Hello{Versions: [2]int{syncproto.ProtocolVersion, syncproto.ProtocolVersion}, Device: e.id.Device, Catalog: e.opts.Catalog,
 		Caps: []string{"gzip", "zstd"}, Wall: clock.Wall, Mono: clock.Mono, Boot: clock.Boot}
 	if snapshots {
@@ -69,7 +71,25 @@ func (e *Engine) openRequest(st state, clock syncproto.Clock, snapshots bool) []
 	if st.Recipient == "" && e.id.Recipient == "" {
 		hello.Caps = append(hello.Caps, syncproto.CapRecipient)
 	}
-	return syncproto.AppendJSON(nil, syncproto.FrameHello, hello)
+	if err := e.declare(t, st, &hello); err != nil {
+		return nil, err
+	}
+	return syncproto.AppendJSON(nil, syncproto.FrameHello, hello), nil
+}
+
+// declare says what is on this phone: the last change, the photos that wait, and that it was erased.
+func (e *Engine) declare(t Tx, st state, h *syncproto.Hello) error {
+	h.Last, h.Erased = st.Next-1, st.Erased
+	return eachBlob(t, func(b *Blob) {
+		if !b.Sent {
+			h.Photos++
+		}
+	})
+}
+
+// silent says that nothing can be sent under this identity any more. What a phone sends that is shut out is kept apart.
+func (st *state) silent() bool {
+	return st.Trouble != "" && st.Trouble != string(syncproto.CodeRevoked)
 }
 
 // pushed says what appendGroups added.
@@ -83,7 +103,7 @@ type pushed struct {
 // gap that the request declares, and end before the next one.
 func (e *Engine) appendGroups(t Tx, b *[]byte, after uint64, declared *syncproto.Lost, limit int) (p pushed, err error) {
 	st, err := loadState(t)
-	if err != nil || st.Trouble != "" {
+	if err != nil || st.silent() {
 		return p, err
 	}
 	sign := syncproto.Sign{Device: e.id.Device, Prev: syncproto.ChainStart(e.id.Device).String()}

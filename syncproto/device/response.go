@@ -110,10 +110,16 @@ func (r *Response) Finish() (more bool, fault *syncproto.Fault, err error) {
 	if r.carried {
 		pulled = !r.gaps
 	}
+	erased := false
 	err = r.e.store.Update(func(t Tx) error {
 		st, err := loadState(t)
 		if err != nil {
 			return err
+		}
+		if erased = st.mayErase(); erased {
+			if err := r.erase(t, &st); err != nil {
+				return err
+			}
 		}
 		if st.SyncedAt = r.now; r.fault != nil && (r.fault.Code == syncproto.CodeFork || r.fault.Code == syncproto.CodeRevoked) {
 			st.Trouble = string(r.fault.Code)
@@ -130,11 +136,17 @@ func (r *Response) Finish() (more bool, fault *syncproto.Fault, err error) {
 				return err
 			}
 		}
-		more = r.end.More || st.Trouble == "" && st.Have+1 < st.Next || r.again
+		more = r.end.More || (st.Trouble == "" || r.out()) && st.Have+1 < st.Next || r.again || erased
 		return nil
 	})
+	if err == nil && erased {
+		r.e.id.UserKey, r.e.id.FormerKeys = syncproto.Key{}, nil
+	}
 	return more, r.fault, err
 }
+
+// out says that the server has shut this phone out, and still takes what it sends.
+func (r *Response) out() bool { return r.fault != nil && r.fault.Code == syncproto.CodeRevoked }
 
 // unreachable releases groups whose rows lie where this device does not look any more: everything in its scope has
 // arrived, so they will not.
@@ -186,7 +198,7 @@ func (r *Response) hello(h *syncproto.HelloReply) error {
 			if err := resend(t); err != nil {
 				return err
 			}
-			st.Former = append(st.Former[max(0, len(st.Former)-maxFormer+1):], st.Incarnation)
+			st.Former = append(st.Former[max(0, len(st.Former)-maxLives+1):], st.Incarnation)
 		}
 		if err := voidStaged(t, h.Incarnation); err != nil {
 			return err
@@ -195,7 +207,7 @@ func (r *Response) hello(h *syncproto.HelloReply) error {
 			return err
 		}
 		if st.Incarnation = h.Incarnation; !r.late {
-			st.Safe, st.ServerNow = h.SafeDseq, h.Now
+			st.Safe, st.ServerNow, st.Order = h.SafeDseq, h.Now, h.Order
 		}
 		if h.Recipient != "" {
 			st.Recipient = h.Recipient

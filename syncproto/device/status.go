@@ -16,6 +16,8 @@ type Status struct {
 	Incidents  []Incident     // the newest, oldest first
 	Trouble    syncproto.Code // needs a person: fork, revoked, …
 	SyncedAt   int64          // the last whole exchange, milliseconds
+	Order      string         // what the server asks for: hand_over, erase
+	ErasedAt   int64          // when rows and keys were erased, milliseconds by the phone's clock; 0: they were not
 	Have, Next uint64
 	Lost       []LostRange // what this phone had to declare lost after a restore of the server
 	// ClockOffset is how far the phone's clock was ahead of the server's when they last spoke, milliseconds; ClockOff says
@@ -31,8 +33,11 @@ func (e *Engine) Status(bytesPerSecond int64) (s Status, err error) {
 		if err != nil {
 			return err
 		}
-		s = Status{Trouble: syncproto.Code(st.Trouble), SyncedAt: st.SyncedAt, Have: st.Have, Next: st.Next,
+		s = Status{Trouble: syncproto.Code(st.Trouble), SyncedAt: st.SyncedAt, Have: st.Have, Next: st.Next, Order: st.Order,
 			ClockOffset: st.Offset, ClockOff: syncproto.ClockOff(st.Offset)}
+		if st.Erased != nil {
+			s.ErasedAt = st.Erased.At
+		}
 		err = entries(t, func(x *Entry) (bool, error) {
 			if x.Last > st.Have {
 				if s.OnlyHere++; s.Oldest == 0 || x.Captured < s.Oldest {

@@ -220,17 +220,22 @@ func (a *App) Close() error {
 	return errors.Join(err, a.Store.Close())
 }
 
-// keepHouse does what has to be done from time to time, until ctx ends: every minute the ledgers are sealed; every ten
-// open groups are looked at again, workers are reminded of deadlines, and photos that nothing refers to are swept; every
-// hour old tombstones are trimmed.
+// keepHouse does what has to be done from time to time, until ctx ends: every few seconds rotations of keys are carried
+// on; every minute the ledgers are sealed; every ten open groups are looked at again, workers are reminded of deadlines,
+// and photos that nothing refers to are swept; every hour old tombstones are trimmed.
 func (a *App) keepHouse(ctx context.Context) {
-	tick := time.NewTicker(time.Minute)
+	tick, often := time.NewTicker(time.Minute), time.NewTicker(5*time.Second)
 	defer tick.Stop()
-	for minute := 1; ; minute++ {
+	defer often.Stop()
+	for minute := 0; ; {
+		a.rewrap(ctx)
 		select {
 		case <-ctx.Done():
 			return
+		case <-often.C:
+			continue
 		case <-tick.C:
+			minute++
 		}
 		a.seal(ctx)
 		if minute%10 == 0 {
@@ -279,5 +284,15 @@ func (a *App) trim(ctx context.Context) {
 			a.cfg.Log.Info("trimmed old tombstones", "buckets", n)
 		}
 		more = err == nil && n > 0
+	}
+}
+
+// rewrap carries rotations of keys through that are under way; others write between its steps.
+func (a *App) rewrap(ctx context.Context) {
+	for more := true; more && ctx.Err() == nil; {
+		var err error
+		if more, err = a.Loop.Rewrap(ctx); err != nil {
+			a.cfg.Log.Error("rotate keys", "err", err)
+		}
 	}
 }

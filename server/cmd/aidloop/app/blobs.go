@@ -102,6 +102,10 @@ func (d deskBlobs) Open(ctx context.Context, sha string) (io.ReadSeekCloser, int
 	return r, n, err
 }
 
+func (d deskBlobs) Has(ctx context.Context, sha string) (int64, bool, error) {
+	return d.store.Has(ctx, sha)
+}
+
 // orphanAge is how long a photo may wait for the record that refers to it: text and photos go separate ways, and a
 // phone may be without a signal between them.
 const orphanAge = 60 * 24 * time.Hour

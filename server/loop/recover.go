@@ -1,0 +1,107 @@
+package loop
+
+import (
+	"slices"
+
+	"aidloop/syncproto"
+)
+
+// renewKeys wraps the keys that a device's group brings under the newest key of their bucket, and puts keys back that a
+// restore of the database has taken from under its values.
+func (t *trial) renewKeys() error {
+	for _, d := range slices.Clone(t.g.order) {
+		if d.dirty && d.rec.Kind == "key" && !d.rec.Deleted {
+			if _, err := t.g.renewKey(d, false); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range t.group.Changes {
+		if err := t.g.recoverKeys(t.root, t.group.Changes[i].Fields); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recoverKeys looks at the keys that values are sealed under. The root's key record names the usual ones, so that nothing
+// needs to be opened.
+func (g *group) recoverKeys(root syncproto.Ref, fields syncproto.Object) error {
+	var own *draft
+	for _, f := range fields {
+		kid := syncproto.SealedBy(f.Value)
+		if kid == "" {
+			continue
+		}
+		if own == nil {
+			var err error
+			if own, err = g.open(keyRef(root)); err != nil || !own.exists {
+				return err
+			}
+		}
+		set, err := syncproto.ParseObject(own.rec.Body.Get("keys"))
+		if err != nil {
+			return err
+		}
+		if !set.Has(kid) {
+			if err := g.recoverKey(root, kid); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// recoverKey adds a renewed case key to the key record that it was derived for, unless some record of the root has it.
+func (g *group) recoverKey(root syncproto.Ref, kid string) error {
+	bucket, err := g.bucketOf(root)
+	if err != nil {
+		return err
+	}
+	ring, err := g.ring(root, bucket)
+	if err != nil || ring.Get(kid) != nil {
+		return err
+	}
+	var carriers []syncproto.Ref
+	err = g.w.tx.ByRoot(root, func(s *Stored) error {
+		if s.Ref.Kind == "key" {
+			carriers = append(carriers, s.Ref)
+		}
+		return nil
+	})
+	for _, ref := range carriers {
+		for n := range maxCaseKeys {
+			if k := g.w.l.secrets.caseKey(ref, n+1); err == nil && k.ID() == kid {
+				return g.addKey(ref, k)
+			}
+		}
+	}
+	return err
+}
+
+func (g *group) bucketOf(root syncproto.Ref) (string, error) {
+	d, err := g.open(root)
+	if err != nil {
+		return "", err
+	}
+	return d.bucket, nil
+}
+
+func (g *group) addKey(carrier syncproto.Ref, k syncproto.Key) error {
+	d, err := g.live(carrier)
+	if err != nil {
+		return err
+	}
+	keys, err := g.w.l.rewrap(g.w.tx, carrier, d.rec.Body.Get("keys"), d.bucket, d.bucket)
+	if err != nil {
+		return err
+	}
+	bk, err := g.w.l.bucketKey(g.w.tx, d.bucket)
+	if err != nil {
+		return err
+	}
+	keys[k.ID()] = syncproto.NewSealer(bk).Wrap(carrier, k)
+	_, err = g.serverSet(carrier, map[string]any{"keys": keys})
+	delete(g.w.rings, d.rec.Root)
+	return err
+}
