@@ -91,8 +91,11 @@ func (e *Engine) NextBlob() (next *Blob, err error) {
 	return next, err
 }
 
-// BlobData returns the bytes of a blob. One that lies under a user key which is not here fails: after a new enrolment the
-// first exchange brings the older keys.
+// ErrLocked says that the key of a photo is not on this phone: it was erased, or enrolled anew and has not synced yet.
+var ErrLocked = errors.New("device: the key of the photo is not on this phone: sync first")
+
+// BlobData returns the bytes of a blob. One that lies under a user key which is not here fails with ErrLocked: after a new
+// enrolment the first exchange brings the older keys.
 func (e *Engine) BlobData(sha string) (data []byte, err error) {
 	err = e.store.View(func(t Tx) error {
 		var b Blob
@@ -108,7 +111,7 @@ func (e *Engine) BlobData(sha string) (data []byte, err error) {
 		if err != nil {
 			return err
 		}
-		err = errors.New("device: the key of the photo is not on this phone: sync first")
+		err = ErrLocked
 		for _, k := range keys {
 			if b.Key != "" && b.Key != k.ID() {
 				continue

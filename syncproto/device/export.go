@@ -159,6 +159,10 @@ func (e *Engine) exportPhotos(b *syncproto.BundleWriter, limit int64, out *Expor
 			continue
 		}
 		data, err := e.BlobData(x.SHA256)
+		if errors.Is(err, ErrLocked) {
+			out.Left++
+			continue
+		}
 		if err != nil {
 			return err
 		}
