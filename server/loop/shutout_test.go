@@ -73,6 +73,28 @@ func TestALostPhoneIsFound(t *testing.T) {
 	w.everythingOpens()
 }
 
+// What is sealed for a user who has no grid (any more) opens on his phone, though his other one was lost: the new key
+// comes to it as to any other.
+func TestAPhoneWithoutGrantsGetsItsUsersKey(t *testing.T) {
+	w, ctx := newKeyTown(t, t.TempDir()), t.Context()
+	t.Cleanup(func() { w.must(w.store.Close()) })
+	lost, other := w.phone("worker-0"), w.phone("worker-0")
+	w.must(w.loop.RevokeGrant(ctx, casework.System, "worker-0", keyGrids[0]))
+	other.sync()
+	if locked, err := other.engine.Locked(); err != nil || locked {
+		t.Fatalf("nothing is sealed yet: %v, %v", locked, err)
+	}
+	w.step(lost, "lose")
+	other.exchange(0)
+	if locked, err := other.engine.Locked(); err != nil || !locked {
+		t.Fatalf("locked: %v, %v", locked, err)
+	}
+	other.sync()
+	if locked, err := other.engine.Locked(); err != nil || locked || other.engine.Identity().UserKey != keySecrets.BucketKey(syncproto.BucketUser+"worker-0", 2) {
+		t.Errorf("locked: %v, %v, or under an old key", locked, err)
+	}
+}
+
 func (w *keyTown) everythingOpens0(p *handset) {
 	all := w.phones
 	w.phones = []*handset{p}

@@ -133,8 +133,9 @@ func (e *Engine) AddUserKey(k syncproto.Key) error {
 	return err
 }
 
-// Locked reports whether the phone holds an active grant none of whose keys it can open: the user's key was rotated, and
-// new tokens bring the newest.
+// Locked reports whether the phone lacks a key of its user's: it holds an active grant, or a value or the key record in the
+// bucket of its user, that none of its keys opens. The user's key was rotated, or a server that was put back seals under
+// one that is older than the phone, and new tokens bring the newest.
 func (e *Engine) Locked() (locked bool, err error) {
 	err = e.store.View(func(t Tx) error {
 		locked = false
@@ -146,12 +147,26 @@ func (e *Engine) Locked() (locked bool, err error) {
 		if err != nil {
 			return err
 		}
-		return eachRow(t, e.userBucket(), "grant", func(rec *syncproto.Record) error {
-			locked = locked || rec.Body.Str("state") == "active" && r.Get(newestOf(rec.Body)) == nil
+		return eachRow(t, e.userBucket(), "", func(rec *syncproto.Record) error {
+			locked = locked || r.lacks(rec)
 			return nil
 		})
 	})
 	return locked, err
+}
+
+// lacks reports whether a record in a user's bucket needs a key that is not on the ring. Grants that have ended need none.
+func (r *ring) lacks(rec *syncproto.Record) bool {
+	switch rec.Kind {
+	case "grant":
+		return rec.Body.Str("state") == "active" && r.Get(newestOf(rec.Body)) == nil
+	case "key":
+		return rec.Body.Has("current") && r.Get(rec.Body.Str("current")) == nil
+	}
+	return slices.ContainsFunc(rec.Body, func(m syncproto.Member) bool {
+		kid := syncproto.SealedBy(m.Value)
+		return kid != "" && r.Get(kid) == nil
+	})
 }
 
 // pendingKeys adds the keys of households that were captured here and have not come back yet.
@@ -170,9 +185,13 @@ func (e *Engine) pendingKeys(t Tx, r *ring) error {
 	return nil
 }
 
-// eachRow hands over the server's rows of a kind in a bucket, those that have rotted left out.
+// eachRow hands over the server's rows of a kind ("": of all) in a bucket, those that have rotted left out.
 func eachRow(t Tx, bucket, kind string, fn func(*syncproto.Record) error) error {
-	return t.Scan(keyRows(bucket)+kind+"/", func(_ string, value []byte) (bool, error) {
+	prefix := keyRows(bucket)
+	if kind != "" {
+		prefix += kind + "/"
+	}
+	return t.Scan(prefix, func(_ string, value []byte) (bool, error) {
 		rec, err := parseRow(value)
 		if err != nil {
 			return true, nil
