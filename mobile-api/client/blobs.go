@@ -34,6 +34,12 @@ func (c *Client) sendBlobs(ctx context.Context, s *Synced) error {
 		if errors.As(err, &p) && p.Status == http.StatusUnauthorized && c.spent(token, s) {
 			continue
 		}
+		if errors.Is(err, device.ErrSpoilt) { // the others go on; people are told by the status
+			if err := c.Engine.SetAside(b.SHA256); err != nil {
+				return err
+			}
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("photo %.8s…: %w", b.SHA256, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"slices"
 
 	"aidloop/syncproto"
 )
@@ -23,6 +24,7 @@ type Blob struct {
 	SentAt int64  `json:"sent_at,omitempty"` // by the server's clock, from the exchange that followed; 0 before it
 	Order  int64  `json:"order"`             // smaller ones go first: signatures before photos
 	Key    string `json:"key,omitempty"`     // the id of the user's key that it lies under; "" where there was only one
+	Spoilt bool   `json:"spoilt,omitempty"`  // its bytes on this phone are not what they were: it cannot be sent
 }
 
 func keyBlob(sha string) string     { return "blob/" + sha }
@@ -79,17 +81,50 @@ func eachBlob(t Tx, fn func(*Blob)) error {
 	})
 }
 
-// NextBlob is the smallest blob that has not been sent, or nil.
+// NextBlob is the smallest blob that can be sent and has not been, or nil. One that has spoilt on this phone, or whose key
+// is not here, does not stand in the way of the others.
 func (e *Engine) NextBlob() (next *Blob, err error) {
 	err = e.store.View(func(t Tx) error {
-		return eachBlob(t, func(b *Blob) {
-			if !b.Sent && (next == nil || b.Order < next.Order) {
+		return e.eachWaiting(t, func(b *Blob, stuck bool) {
+			if !stuck && (next == nil || b.Order < next.Order) {
 				next = b
 			}
 		})
 	})
 	return next, err
 }
+
+// eachWaiting calls fn with every blob that has not been sent. It is stuck if it has spoilt, or its key is not here.
+func (e *Engine) eachWaiting(t Tx, fn func(b *Blob, stuck bool)) error {
+	keys, err := e.userKeys(t)
+	if err != nil {
+		return err
+	}
+	here := func(b *Blob) bool {
+		return b.Key == "" && len(keys) > 0 || slices.ContainsFunc(keys, func(k syncproto.Key) bool { return k.ID() == b.Key })
+	}
+	return eachBlob(t, func(b *Blob) {
+		if !b.Sent {
+			fn(b, b.Spoilt || !here(b))
+		}
+	})
+}
+
+// SetAside takes a blob out of those that are sent, since its bytes have spoilt. People are told by Status.
+func (e *Engine) SetAside(sha string) error {
+	return e.store.Update(func(t Tx) error {
+		var b Blob
+		ok, err := getJSON(t, keyBlob(sha), &b)
+		if err != nil || !ok {
+			return err
+		}
+		b.Spoilt = true
+		return putJSON(t, keyBlob(sha), b)
+	})
+}
+
+// ErrSpoilt says that a photo's bytes on this phone are not what they were.
+var ErrSpoilt = errors.New("device: the photo is damaged on this phone")
 
 // ErrLocked says that the key of a photo is not on this phone: it was erased, or enrolled anew and has not synced yet.
 var ErrLocked = errors.New("device: the key of the photo is not on this phone: sync first")
@@ -123,7 +158,7 @@ func (e *Engine) BlobData(sha string) (data []byte, err error) {
 			if data, berr = box.Open(nil, blobNonce[:], closed, nil); berr == nil {
 				return nil
 			}
-			err = errors.New("device: the photo is damaged on this phone")
+			err = ErrSpoilt
 		}
 		return err
 	})

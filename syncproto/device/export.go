@@ -159,7 +159,7 @@ func (e *Engine) exportPhotos(b *syncproto.BundleWriter, limit int64, out *Expor
 			continue
 		}
 		data, err := e.BlobData(x.SHA256)
-		if errors.Is(err, ErrLocked) {
+		if errors.Is(err, ErrLocked) || errors.Is(err, ErrSpoilt) {
 			out.Left++
 			continue
 		}

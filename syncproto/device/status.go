@@ -9,6 +9,7 @@ type Status struct {
 	OnlyHere   int   // groups that the server does not have
 	OnlyBytes  int64 // with the photos that wait
 	Photos     int   // photos that wait
+	Stuck      int   // those of them that cannot be sent: damaged on this phone, or closed with a key that is not here
 	Oldest     int64 // when the oldest of those groups was captured, milliseconds
 	Seconds    int64 // how long sending takes at the given speed
 	Held       []Entry
@@ -56,11 +57,11 @@ func (e *Engine) Status(bytesPerSecond int64) (s Status, err error) {
 		if err != nil {
 			return err
 		}
-		err = eachBlob(t, func(b *Blob) {
-			if !b.Sent {
-				s.Photos++
-				s.OnlyBytes += b.Size - b.Offset
+		err = e.eachWaiting(t, func(b *Blob, stuck bool) {
+			if s.Photos++; stuck {
+				s.Stuck++
 			}
+			s.OnlyBytes += b.Size - b.Offset
 		})
 		if err != nil {
 			return err

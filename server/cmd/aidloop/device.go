@@ -152,6 +152,9 @@ func (c *statusCmd) Run() error {
 			return json.NewEncoder(os.Stdout).Encode(map[string]any{"status": s, "buckets": buckets})
 		}
 		fmt.Printf("only on this phone: %d groups, %d photos, %d bytes, about %d s to send\n", s.OnlyHere, s.Photos, s.OnlyBytes, s.Seconds)
+		if s.Stuck > 0 {
+			fmt.Printf("%d of the photos cannot be sent: damaged on this phone, or their key is not here; sync, then take them again\n", s.Stuck)
+		}
 		for _, x := range s.Held {
 			fmt.Printf("held     %d: %s %s\n", x.Dseq, x.Code, x.Reason)
 		}
