@@ -147,7 +147,7 @@ func (r *Response) release(t Tx, seq uint64, anew bool) error {
 	for i := range list {
 		x := &list[i]
 		switch {
-		case x.State == Awaiting && x.At != nil && x.At.Bucket == r.bucket && seq >= x.At.Seq:
+		case x.State == Awaiting && x.At != nil && x.of(r.inc) && x.At.Bucket == r.bucket && seq >= x.At.Seq:
 			x.State, x.DoneAt = Done, r.server
 			err = putJSON(t, keyEntry(x.Dseq), x)
 		case x.State == Held && r.bucket == r.e.userBucket():

@@ -31,8 +31,12 @@ type Entry struct {
 	Changes  []syncproto.ChangeStatus `json:"changes,omitempty"`
 	Expiry   int64                    `json:"expiry,omitempty"`
 	At       *syncproto.BucketSeq     `json:"at,omitempty"`
+	Life     string                   `json:"life,omitempty"` // the server's life in which At is a place
 	DoneAt   int64                    `json:"done_at,omitempty"`
 }
+
+// of says whether the group's place is one in that life of the server; another one may have judged it elsewhere.
+func (e *Entry) of(life string) bool { return e.Life == "" || e.Life == life }
 
 // overlays reports whether the group still lies over the server's rows.
 func (e *Entry) overlays() bool {

@@ -1,6 +1,10 @@
 package device
 
-import "aidloop/syncproto"
+import (
+	"errors"
+
+	"aidloop/syncproto"
+)
 
 func (r *Response) outcomes(o *syncproto.Outcomes) error {
 	return r.e.store.Update(func(t Tx) error {
@@ -25,7 +29,7 @@ func (r *Response) outcomes(o *syncproto.Outcomes) error {
 				return err
 			}
 			if r.carried && x.State == Held {
-				if _, err := r.follow(t, &x); err != nil {
+				if _, err := r.follow(t, &x); err != nil && !errors.Is(err, ErrDamaged) { // the checkpoint that repairs it follows it
 					return err
 				}
 			}
@@ -59,7 +63,7 @@ func (x *Entry) settle(t Tx, o syncproto.Outcome, r *Response) error {
 	if x.State == Done || x.State == Dismissed {
 		return nil
 	}
-	x.Code, x.Reason, x.Changes, x.Expiry, x.At = o.Code, o.Reason, o.Changes, o.Expiry, o.At
+	x.Code, x.Reason, x.Changes, x.Expiry, x.At, x.Life = o.Code, o.Reason, o.Changes, o.Expiry, o.At, r.inc
 	switch o.Status {
 	case syncproto.GroupHeld:
 		x.State = Held

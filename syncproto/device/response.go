@@ -148,24 +148,27 @@ func (r *Response) Finish() (more bool, fault *syncproto.Fault, err error) {
 // out says that the server has shut this phone out, and still takes what it sends.
 func (r *Response) out() bool { return r.fault != nil && r.fault.Code == syncproto.CodeRevoked }
 
-// unreachable releases groups whose rows lie where this device does not look any more: everything in its scope has
-// arrived, so they will not.
+// unreachable releases groups whose rows lie where this device does not look any more, or that are on record in another
+// life of the server than the one that told their place: everything in its scope has arrived, and they with it or never.
 func (r *Response) unreachable(t Tx) error {
+	plans := 0 // buckets whose rows are still to come in chunks
+	err := t.Scan(keyPlan(""), func(string, []byte) (bool, error) { plans++; return true, nil })
+	if err != nil {
+		return err
+	}
 	var list []Entry
-	err := entries(t, func(x *Entry) (bool, error) {
-		if x.State == Awaiting && x.At != nil {
-			b, err := t.Get(keyCursor(x.At.Bucket))
-			if err == nil && b == nil {
-				b, err = t.Get(keyPlan(x.At.Bucket))
-			}
-			if err != nil {
-				return false, err
-			}
-			if b == nil {
-				list = append(list, *x)
-			}
+	err = entries(t, func(x *Entry) (bool, error) {
+		if x.State != Awaiting || x.At == nil {
+			return true, nil
 		}
-		return true, nil
+		b, err := t.Get(keyCursor(x.At.Bucket))
+		if err == nil && b == nil {
+			b, err = t.Get(keyPlan(x.At.Bucket))
+		}
+		if b == nil || !x.of(r.inc) && plans == 0 {
+			list = append(list, *x)
+		}
+		return true, err
 	})
 	for i := range list {
 		x := &list[i]
@@ -247,7 +250,7 @@ func unsettle(t Tx, have uint64) error {
 	})
 	for i := range list {
 		x := &list[i]
-		x.State, x.Code, x.Reason, x.Changes, x.Expiry, x.At, x.DoneAt = Pending, "", "", nil, 0, nil, 0
+		x.State, x.Code, x.Reason, x.Changes, x.Expiry, x.At, x.Life, x.DoneAt = Pending, "", "", nil, 0, nil, "", 0
 		if err == nil {
 			err = putJSON(t, keyEntry(x.Dseq), x)
 		}
