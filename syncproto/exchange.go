@@ -185,6 +185,8 @@ func (r *Request) finish(f Frame, frames int, rest []byte) error {
 		return Refuse(CodeTruncated, "the end frame counts other frames than arrived")
 	case r.Hello.Erased != nil && len(r.Hello.Erased.Left) > MaxCursors:
 		return Refuse(CodeTooLarge, "more cursors than allowed")
+	case len(r.Hello.Lacks) > MaxLacks:
+		return Refuse(CodeTooLarge, "more keys than allowed")
 	case !ValidID(r.Hello.Device):
 		return Refuse(CodeMalformed, "hello without a device")
 	case r.Lost != nil && r.Lost.Device != r.Hello.Device:

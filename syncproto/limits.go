@@ -16,6 +16,7 @@ const (
 	MaxInt          = 1<<53 - 1
 	MaxCursors      = 512  // buckets in one request
 	MaxWitnesses    = 2000 // witness frames in one request
+	MaxLacks        = 8    // keys that one hello asks for
 	MaxReceipts     = 64   // old receipts in one request
 	MaxReceiptBytes = 256 << 10
 	SnapshotRows    = 5000    // buckets with more live rows may be served as snapshots

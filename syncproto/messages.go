@@ -20,6 +20,9 @@ type Hello struct {
 	// see what it has not sent yet. A device that says neither leaves both out.
 	Last   uint64 `json:"last,omitempty"`
 	Photos int64  `json:"photos,omitempty"`
+	// Lacks are the ids of user keys that photos on this phone lie under and that it does not have, at most MaxLacks: a
+	// phone that was erased gave its keys away, and a server that was put back may have forgotten that it made them.
+	Lacks []string `json:"lacks,omitempty"`
 	// Erased says that the device has done what OrderErase asks for. It is sent from then on.
 	Erased *Erased `json:"erased,omitempty"`
 }

@@ -22,7 +22,7 @@ func Schema() Raw {
 	for _, t := range slices.Sorted(maps.Keys(payloads)) {
 		frames = append(frames, []any{string(rune(t)), describe(reflect.TypeOf(payloads[t]))})
 	}
-	bounds := map[string]any{"bucket": MaxBucketLen, "cursors": MaxCursors, "witnesses": MaxWitnesses, "depth": MaxDepth, "frame_bytes": MaxFrameBytes,
+	bounds := map[string]any{"bucket": MaxBucketLen, "cursors": MaxCursors, "witnesses": MaxWitnesses, "lacks": MaxLacks, "depth": MaxDepth, "frame_bytes": MaxFrameBytes,
 		"group_bytes": MaxGroupBytes, "group_changes": MaxGroupChanges, "id": MaxIDLen, "int": MaxInt, "late_grant_days": LateGrantDays,
 		"missing_base_days": MissingBaseDays, "name": MaxNameLen, "page_bytes": MaxPageBytes, "push_bytes": MaxPushBytes,
 		"push_groups": MaxPushGroups, "receipt_bytes": MaxReceiptBytes, "receipts": MaxReceipts, "repair_rows": RepairRows, "retention_days": RetentionDays, "snapshot_rows": SnapshotRows,

@@ -39,12 +39,7 @@ var (
 // newKeyTown has two grids, a worker in each, a third one in both, and two households in each grid.
 func newKeyTown(t rapid.TB, dir string) *keyTown {
 	w := &keyTown{t: t, now: time.UnixMilli(1764000000000)}
-	newID := func() string { w.ids++; return fmt.Sprintf("01900000-0000-7000-8000-%012d", w.ids) }
-	clock := func() time.Time { return w.now }
-	var err error
-	w.store, err = sqlite.Open(context.Background(), sqlite.Options{Dir: dir, Clock: clock, NewID: newID})
-	w.must(err)
-	w.loop = loop.New(loop.Options{Store: w.store, Clock: clock, NewID: newID, Secrets: keySecrets, KeyBatch: 1})
+	w.open(dir)
 	ctx := context.Background()
 	for _, g := range keyGrids {
 		w.must(w.loop.PutReference(ctx, casework.System, "region", map[string]map[string]any{g[:12]: {"code": g[:12], "name": "八里村", "level": "village"}}))
@@ -63,6 +58,16 @@ func newKeyTown(t rapid.TB, dir string) *keyTown {
 		w.must(err)
 	}
 	return w
+}
+
+// open starts the server on the database in a folder.
+func (w *keyTown) open(dir string) {
+	newID := func() string { w.ids++; return fmt.Sprintf("01900000-0000-7000-8000-%012d", w.ids) }
+	clock := func() time.Time { return w.now }
+	var err error
+	w.store, err = sqlite.Open(context.Background(), sqlite.Options{Dir: dir, Clock: clock, NewID: newID})
+	w.must(err)
+	w.loop = loop.New(loop.Options{Store: w.store, Clock: clock, NewID: newID, Secrets: keySecrets, KeyBatch: 1})
 }
 
 func (w *keyTown) must(err error) {

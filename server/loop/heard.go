@@ -50,7 +50,7 @@ func (l *Loop) news(dev *Device, req *syncproto.Request, reader *Reader) bool {
 	said := *dev
 	said.declare(&req.Hello)
 	return l.clock().UnixMilli()-dev.SeenAt > seenEvery.Milliseconds() || said.Claimed != dev.Claimed || said.Photos != dev.Photos ||
-		said.handedOver() && req.Hello.Last > 0 || l.leaves(dev.ID, req)
+		said.handedOver() && req.Hello.Last > 0 || l.leaves(dev.ID, req) || l.lacks(dev.User, req)
 }
 
 // leaves says whether the device acknowledges that it dropped a bucket, for the first time: it says so again and again.
@@ -88,6 +88,9 @@ func (l *Loop) heard(ctx context.Context, req *syncproto.Request, reader *Reader
 		default:
 			d.declare(&req.Hello)
 			said = whereabouts(req, w.now)
+			if err := w.catchUp(d, req.Hello.Lacks); err != nil {
+				return err
+			}
 			if req.Hello.Last > 0 && d.handedOver() {
 				if err := w.turn(d, "hand_over", casework.RoleSystem, ""); err != nil {
 					return err

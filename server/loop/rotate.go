@@ -260,16 +260,25 @@ func (l *Loop) RotateCaseKey(ctx context.Context, by casework.Actor, root syncpr
 	})
 }
 
-// rotateUser gives a user a new key of his own and wraps his grants under it. The former ones lie in the key record of
-// his bucket, wrapped under the newest, so that what was sealed for him stays readable. His living phones get the newest
-// when they renew their tokens; one that is shut out cannot.
+// rotateUser gives a user the next key of his own.
 func (w *work) rotateUser(user string) error {
+	v, err := w.tx.KeyVersion(syncproto.BucketUser + user)
+	if err != nil {
+		return err
+	}
+	return w.newUserKey(user, v.Version+1)
+}
+
+// newUserKey gives a user a version of his key that is newer than the one on record, and wraps his grants under it. The
+// former ones lie in the key record of his bucket, wrapped under the newest, so that what was sealed for him stays
+// readable. His living phones get the newest when they renew their tokens; one that is shut out cannot.
+func (w *work) newUserKey(user string, version uint64) error {
 	bucket := syncproto.BucketUser + user
 	v, err := w.tx.KeyVersion(bucket)
 	if err != nil {
 		return err
 	}
-	v.Version, v.Begun = v.Version+1, w.now
+	v.Version, v.Begun = version, w.now
 	if err := w.tx.PutKeyVersion(v); err != nil {
 		return err
 	}

@@ -2,12 +2,14 @@ package loop_test
 
 import (
 	"context"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
 	"aidloop/server/casework"
 	"aidloop/server/loop"
+	"aidloop/storage/sqlite"
 	"aidloop/syncproto"
 	"aidloop/syncproto/device"
 )
@@ -151,6 +153,51 @@ func TestAStolenPhoneErasesItself(t *testing.T) {
 		t.Errorf("the photo: %q, %v", data, err)
 	}
 	w.everythingOpens()
+}
+
+// A photo that stayed on an erased phone opens again after a new enrolment, though the server was put back to a time before
+// its key was made: the phone names the key.
+func TestTheKeyOfAPhotoOutlivesARestore(t *testing.T) {
+	w, ctx := newKeyTown(t, t.TempDir()), t.Context()
+	p, other := w.phone("worker-0"), w.phone("worker-0")
+	copied := filepath.Join(t.TempDir(), sqlite.FileName)
+	w.must(w.store.Backup(ctx, copied))
+	w.step(other, "lose")
+	p.sync()
+	sha, err := p.engine.AddBlob([]byte("\xff\xd8照片"), "image/jpeg")
+	w.must(err)
+	lost := p.engine.Identity().UserKey
+	w.step(p, "steal")
+	p.sync()
+	w.must(w.store.Close())
+	w.open(filepath.Dir(copied))
+	t.Cleanup(func() { w.must(w.store.Close()) })
+	p.enrol()
+	if b, err := p.engine.NextBlob(); err != nil || b != nil {
+		t.Fatalf("the photo opens without its key: %+v, %v", b, err)
+	}
+	p.sync()
+	if data, err := p.engine.BlobData(sha); err != nil || string(data) != "\xff\xd8照片" {
+		t.Errorf("the photo: %q, %v", data, err)
+	}
+	if id := p.engine.Identity(); id.UserKey == lost {
+		t.Error("the newest key is one that was replaced for a reason")
+	}
+	w.everythingOpens0(p)
+	before := w.version("worker-0")
+	p.sync()
+	if v := w.version("worker-0"); v != before || v != 3 {
+		t.Errorf("version %d, then %d", before, v)
+	}
+}
+
+func (w *keyTown) version(user string) (n uint64) {
+	w.must(w.store.Read(context.Background(), func(tx loop.ReadTx) error {
+		v, err := tx.KeyVersion(syncproto.BucketUser + user)
+		n = v.Version
+		return err
+	}))
+	return n
 }
 
 // Only the device's own key says that it is erased.

@@ -162,7 +162,8 @@ func (r *Response) release(t Tx, seq uint64, anew bool) error {
 
 // recall reads the outcomes of decided groups again when the author's bucket begins afresh or anew: a server that was put
 // back from a backup may hold what it had decided since, or have judged anew what was held. Whatever is not simply applied
-// has an outcome record, so that where there is none the group was.
+// has an outcome record, so that where there is none the group was; unless this very life said otherwise: then the rows are
+// older than what was said.
 func (r *Response) recall(t Tx) error {
 	var list []Entry
 	err := entries(t, func(x *Entry) (bool, error) {
@@ -174,7 +175,7 @@ func (r *Response) recall(t Tx) error {
 	for i := range list {
 		if x := &list[i]; err == nil {
 			plain := syncproto.Outcome{Dseq: x.Dseq, Status: syncproto.GroupJudged}
-			known, open := false, x.State == Held || x.State == Rejected
+			known, open := false, (x.State == Held || x.State == Rejected) && x.Life != r.inc
 			x.State = Held
 			if known, err = r.follow(t, x); err == nil && !known && open {
 				err = x.settle(t, plain, r)

@@ -3,6 +3,7 @@ package device
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"aidloop/syncproto"
@@ -77,12 +78,14 @@ func (e *Engine) openRequest(t Tx, st state, clock syncproto.Clock, snapshots bo
 	return syncproto.AppendJSON(nil, syncproto.FrameHello, hello), nil
 }
 
-// declare says what is on this phone: the last change, the photos that wait, and that it was erased.
+// declare says what is on this phone: the last change, the photos that wait, the keys that those lack, and that it was
+// erased: then it asks for none.
 func (e *Engine) declare(t Tx, st state, h *syncproto.Hello) error {
 	h.Last, h.Erased = st.Next-1, st.Erased
-	return eachBlob(t, func(b *Blob) {
-		if !b.Sent {
-			h.Photos++
+	return e.eachWaiting(t, func(b *Blob, stuck bool) {
+		h.Photos++
+		if stuck && !b.Spoilt && b.Key != "" && st.Erased == nil && len(h.Lacks) < syncproto.MaxLacks && !slices.Contains(h.Lacks, b.Key) {
+			h.Lacks = append(h.Lacks, b.Key)
 		}
 	})
 }
