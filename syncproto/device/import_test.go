@@ -84,6 +84,38 @@ func TestRepliesComeLate(t *testing.T) {
 	check("an old drop", 3, 2)
 }
 
+// A page over the line, then a reply from before it: a record that moved behind the reply's checkpoint in between is in
+// neither. The rows wait for the next exchange, and nothing is taken for damage.
+func TestReplyFromBeforeAPage(t *testing.T) {
+	e, s := phone(t)
+	mustTake(t, e, at("inc", 40, 0).json(sp.FrameBucket, sp.BucketStart{Bucket: grid, Fresh: true, Head: 16}).rows(6, row{"b", 6}).json(sp.FramePage, sp.Page{Seq: 8}).end())
+	mustImport(t, e, carried(t, serverKey, at("inc", 20, 0).from(4).rows(6, row{"b", 6}).rows(14, row{"c", 14}).
+		checkpoint(14, row{"a", 3}, row{"b", 6}, row{"c", 14}).end()))
+	e = reopen(t, s)
+	if want := parsed(t, e).Want.Cursors; len(want) != 1 || want[0].Cursor != "inc:14" || !want[0].Staged || want[0].Base != 16 {
+		t.Fatalf("%+v", want)
+	}
+	mustTake(t, e, at("inc", 50, 0).from(14).rows(16, row{"a", 16}).checkpoint(16, row{"a", 16}, row{"b", 6}, row{"c", 14}).end())
+	st, err := e.Status(0)
+	if err != nil || len(st.Incidents) > 0 || value(t, e, "a") != 16 || value(t, e, "b") != 6 || value(t, e, "c") != 14 {
+		t.Errorf("%+v %v", st, err)
+	}
+}
+
+// Rows of the author's bucket from before a group was held have no record of that, which does not mean that it was applied.
+func TestReplyFromBeforeAHold(t *testing.T) {
+	e, _ := phone(t)
+	put(t, e, "mine", 5)
+	held := sp.Outcome{Dseq: 1, Status: sp.GroupHeld, Code: sp.CodeMissingBase}
+	mustTake(t, e, at("inc", 40, 1).json(sp.FrameOutcomes, sp.Outcomes{Groups: []sp.Outcome{held}}).end())
+	own := sp.BucketUser + user
+	mustImport(t, e, carried(t, serverKey, at("inc", 20, 0).json(sp.FrameBucket, sp.BucketStart{Bucket: own, Fresh: true}).
+		json(sp.FrameCheckpoint, sp.Checkpoint{Bucket: own, Incarnation: "inc", Seq: 1, Digest: sp.Digest{}.String()}).end()))
+	if st, err := e.Status(0); err != nil || len(st.Held) != 1 {
+		t.Errorf("%+v %v", st, err)
+	}
+}
+
 // Outcomes that come in the wrong order leave nothing behind: what was not heard goes out again. What was decided stays.
 func TestOutcomesComeInAnyOrder(t *testing.T) {
 	e, _ := phone(t)

@@ -15,6 +15,7 @@ type staging struct {
 	Seq         uint64 `json:"seq"`
 	Fresh       bool   `json:"fresh"` // they replace the bucket
 	Base        uint64 `json:"base"`  // where the bucket stood when it began afresh
+	At          int64  `json:"at"`    // the server's clock when it wrote the newest of them
 }
 
 // Response takes a response frame by frame. It can be given up between any two of them: what was staged at a page
@@ -389,16 +390,21 @@ func (r *Response) page(p *syncproto.Page) error {
 				return err
 			}
 		}
-		for key, row := range r.rows {
-			if err := t.Put(keyStaged(r.bucket)+key, row); err != nil {
-				return err
-			}
-		}
-		r.stage.Seq, r.stage.Incarnation = p.Seq, r.inc
-		return putJSON(t, keyStaging(r.bucket), r.stage)
+		return r.keep(t, p.Seq)
 	})
 	r.rows, r.bucket = map[string][]byte{}, ""
 	return err
+}
+
+// keep stages the rows of the open bucket, up to seq.
+func (r *Response) keep(t Tx, seq uint64) error {
+	for key, row := range r.rows {
+		if err := t.Put(keyStaged(r.bucket)+key, row); err != nil {
+			return err
+		}
+	}
+	r.stage.Seq, r.stage.Incarnation, r.stage.At = seq, r.inc, max(r.stage.At, r.server)
+	return putJSON(t, keyStaging(r.bucket), r.stage)
 }
 
 func clearPrefix(t Tx, prefix string) error {
