@@ -160,6 +160,31 @@ test("engine: when the author's bucket begins afresh, outcomes are read again", 
   equal(await states(engine), "done held done");
 });
 
+test("engine: when the author's bucket goes on in another incarnation, outcomes are read again", async () => {
+  const { engine, server } = await newDevice();
+  await engine.capture(home, [set({ members_count: 4 })], clock);
+  server.have = 1;
+  server.put("user:u", "outcome", derivedId("outcome", "d:1"), `{"device":"d","dseq":1,"status":"held"}`);
+  await server.answer(engine, [{ dseq: 1, status: "held", code: "blocked" }]);
+  await take(engine, (await hear(engine)).asked, [server.hello(), jsonFrame("o", { groups: [{ dseq: 1, status: "judged", replay: true }] })]);
+  equal(await states(engine), "done");
+  server.incarnation = "inc-2"; // put back to where it still held the group: the same rows
+  await take(engine, (await hear(engine)).asked, [server.hello(), ...server.bucket("user:u", server.seq, false)]);
+  equal([await states(engine), (await engine.incidents()).length], ["held", 0]);
+});
+
+test("engine: a place in the feed counts in the incarnation that told it", async () => {
+  const { engine, server } = await newDevice();
+  await engine.capture(home, [set({ members_count: 4 })], clock);
+  server.have = 1;
+  const next = another(server);
+  const judged = [{ dseq: 1, status: "judged", at: { bucket: grid, seq: 2 } }]; // inc-1 has come further than that
+  await take(engine, (await hear(engine)).asked, [next.hello(), jsonFrame("o", { groups: judged })], { frames: 2, more: true });
+  equal([await count(engine), await states(engine)], [4, "awaiting"]);
+  await next.answer(engine);
+  equal([await count(engine), await states(engine)], [8, "done"]);
+});
+
 test("engine: rows that do not add up are an incident; nothing changes, and the bucket is fetched afresh", async () => {
   const { engine, server } = await newDevice();
   await engine.capture(home, [set({ note: "n" })], clock);

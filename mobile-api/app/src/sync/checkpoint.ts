@@ -7,7 +7,7 @@ import { parseRow } from "./frames.ts";
 import { derivedId } from "./hash.ts";
 import { refText } from "./ids.ts";
 import type { Checkpoint, Outcome } from "./messages.ts";
-import { type CursorState, type Entry, entries, keys, settle } from "./outbox.ts";
+import { type CursorState, type Entry, type Said, entries, keys, settle } from "./outbox.ts";
 import { parseEnvelope } from "./record.ts";
 import type { Hearing, Staging } from "./response.ts";
 import { type Tx, clearPrefix, getJson, putJson } from "./store.ts";
@@ -31,22 +31,21 @@ export interface Incident {
   at: number;
 }
 
-interface Arrival {
+interface Arrival extends Said {
   stage: Staging;
   afresh: boolean;
   rows: Arrived;
-  server: number;
-  incarnation: string;
 }
 
 /** applyCheckpoint makes a bucket's rows visible and takes groups off the overlay; it throws a MismatchError. */
 export async function applyCheckpoint(t: Tx, e: Hearing, c: Checkpoint, a: Arrival): Promise<void> {
   const rows = a.afresh ? a.rows : new Map([...(await staged(t, c.bucket)), ...a.rows]);
-  let cur: CursorState | undefined;
+  const former = await getJson<CursorState>(t, keys.cursor(c.bucket));
   if (a.stage.fresh) {
     await bearWitness(t, e.device, c.bucket, a.incarnation, rows);
     await forget(t, c.bucket);
-  } else cur = await getJson<CursorState>(t, keys.cursor(c.bucket));
+  }
+  const cur = a.stage.fresh ? undefined : former;
   const sum = await swap(t, c.bucket, rows, a.stage.fresh, {
     count: cur?.count ?? 0,
     digest: cur && cur.digest !== "" ? Digest.of(fromHex(cur.digest)) : Digest.zero,
@@ -57,7 +56,8 @@ export async function applyCheckpoint(t: Tx, e: Hearing, c: Checkpoint, a: Arriv
   await clearPrefix(t, keys.staged(c.bucket));
   await t.delete(keys.staging(c.bucket));
   await t.delete(keys.left(c.bucket));
-  await release(t, e, c, a);
+  // Another incarnation may know other outcomes, although this bucket's rows are the same in both.
+  await release(t, e, c, a, a.stage.fresh || former?.incarnation !== c.incarnation);
 }
 
 async function staged(t: Tx, bucket: string): Promise<[string, Uint8Array][]> {
@@ -124,30 +124,31 @@ export async function incident(t: Tx, c: Checkpoint, at: number): Promise<void> 
 
 /** release takes groups off the overlay whose rows have arrived, and follows open groups to their end by the outcome
  * records of the author's bucket. */
-async function release(t: Tx, e: Hearing, c: Checkpoint, a: Arrival): Promise<void> {
+async function release(t: Tx, e: Hearing, c: Checkpoint, a: Arrival, anew: boolean): Promise<void> {
   const own = c.bucket === e.userBucket;
-  if (own && a.stage.fresh) await recall(t, e, a);
+  if (own && anew) await recall(t, e, a);
   for (const x of await entries(t)) {
-    if (x.state === "awaiting" && x.at?.bucket === c.bucket && c.seq >= x.at.seq) {
+    if (x.state === "awaiting" && x.life === c.incarnation && x.at?.bucket === c.bucket && c.seq >= x.at.seq) {
       await putJson(t, keys.entry(x.dseq), { ...x, state: "done", doneAt: a.server });
-    } else if (own && x.state === "held") await follow(t, e, x, a.server);
+    } else if (own && x.state === "held") await follow(t, e, x, a);
   }
 }
 
-/** recall reads the outcomes of decided groups again when the author's bucket begins afresh: a server that was put back
- * may hold what it had decided since. Whatever is not simply applied has a record; where there is none, the group was. */
+/** recall reads the outcomes of decided groups again when the author's bucket begins afresh, or goes on in another
+ * incarnation: a server that was put back may hold what it had decided since. Whatever is not simply applied has a record;
+ * where there is none, the group was, unless this very incarnation said otherwise. */
 async function recall(t: Tx, e: Hearing, a: Arrival): Promise<void> {
   for (const x of await entries(t)) {
     if (x.state === "pending" || x.state === "dismissed") continue;
-    const open = x.state === "held" || x.state === "rejected";
+    const open = (x.state === "held" || x.state === "rejected") && x.life !== a.incarnation;
     const again: Entry = { ...x, state: "held" };
-    const known = await follow(t, e, again, a.server);
-    if (!known && open) await settle(t, again, { dseq: x.dseq, status: "judged", code: "", reason: "", expiry: 0, changes: [] }, a.server);
+    const known = await follow(t, e, again, a);
+    if (!known && open) await settle(t, again, { dseq: x.dseq, status: "judged", code: "", reason: "", expiry: 0, changes: [] }, a);
   }
 }
 
 /** follow reads what became of a group from its outcome record, and says whether there is one. */
-async function follow(t: Tx, e: Hearing, x: Entry, now: number): Promise<boolean> {
+async function follow(t: Tx, e: Hearing, x: Entry, by: Said): Promise<boolean> {
   const id = derivedId("outcome", `${e.device}:${x.dseq}`);
   const payload = await t.get(keys.rows(e.userBucket) + refText({ kind: "outcome", id }));
   if (!payload) return false;
@@ -155,6 +156,6 @@ async function follow(t: Tx, e: Hearing, x: Entry, now: number): Promise<boolean
   const o: Outcome = { dseq: x.dseq, status: stringOf(b.get("status")), code: stringOf(b.get("code")), reason: stringOf(b.get("reason")), expiry: numberOf(b.get("expiry")), changes: [] };
   const bucket = stringOf(b.get("bucket"));
   if (bucket !== "") o.at = { bucket, seq: numberOf(b.get("seq")) };
-  await settle(t, x, o, now);
+  await settle(t, x, o, by);
   return true;
 }

@@ -28,6 +28,7 @@ export interface Entry {
   changes: string[];
   expiry: number;
   at?: { bucket: string; seq: number };
+  life: string; // the incarnation of the server in which at is a place, and which told the outcome
   doneAt: number; // by the server's clock
 }
 
@@ -112,7 +113,7 @@ export async function keep(t: Tx, st: State, g: Group, captured: number): Promis
   if (!g.origin && raw.length > maxGroupBytes - roomToReissue) throw new GroupError(`larger than ${maxGroupBytes - roomToReissue} bytes`);
   const head = chainNext(st.head, groupHash(raw));
   const last = g.dseq + g.changes.length - 1;
-  const x: Entry = { dseq: g.dseq, last, root: refText(g.root), size: raw.length, head, captured, state: "pending", code: "", reason: "", changes: [], expiry: 0, doneAt: 0 };
+  const x: Entry = { dseq: g.dseq, last, root: refText(g.root), size: raw.length, head, captured, state: "pending", code: "", reason: "", changes: [], expiry: 0, life: "", doneAt: 0 };
   await t.put(keys.group(g.dseq), groupPayload(g.dseq, g.changes.length, raw));
   await putJson(t, keys.entry(g.dseq), x);
   st.next = last + 1;
@@ -121,17 +122,24 @@ export async function keep(t: Tx, st: State, g: Group, captured: number): Promis
   return x;
 }
 
-/** settle writes an outcome down. A judged group stays over the rows until they carry it. */
-export async function settle(t: Tx, x: Entry, o: Outcome, now: number): Promise<void> {
+/** Said is who told something: the server's clock and its incarnation. */
+export interface Said {
+  server: number;
+  incarnation: string;
+}
+
+/** settle writes an outcome down. A judged group stays over the rows until they carry it. A place in the feed is compared
+ * within one incarnation only, since another one gives the numbers behind its beginning out again. */
+export async function settle(t: Tx, x: Entry, o: Outcome, by: Said): Promise<void> {
   if (x.state === "done" || x.state === "dismissed") return;
   const { at: _, ...rest } = x;
-  const next: Entry = { ...rest, code: o.code, reason: o.reason, changes: o.changes, expiry: o.expiry, ...(o.at ? { at: o.at } : {}) };
+  const next: Entry = { ...rest, code: o.code, reason: o.reason, changes: o.changes, expiry: o.expiry, life: by.incarnation, ...(o.at ? { at: o.at } : {}) };
   if (o.status === "held") next.state = "held";
   else if (o.status === "rejected") next.state = "rejected";
   else {
     const cur = o.at && (await getJson<CursorState>(t, keys.cursor(o.at.bucket)));
-    next.state = o.at && !(cur && cur.seq >= o.at.seq) ? "awaiting" : "done";
-    if (next.state === "done") next.doneAt = now;
+    next.state = o.at && !(cur && cur.incarnation === by.incarnation && cur.seq >= o.at.seq) ? "awaiting" : "done";
+    if (next.state === "done") next.doneAt = by.server;
   }
   await putJson(t, keys.entry(x.dseq), next);
 }
@@ -141,7 +149,7 @@ export async function unsettle(t: Tx, have: number): Promise<void> {
   for (const x of await entries(t)) {
     if (x.last <= have || x.state === "pending" || x.state === "dismissed") continue;
     const { at: _, ...rest } = x;
-    await putJson(t, keys.entry(x.dseq), { ...rest, state: "pending", code: "", reason: "", changes: [], expiry: 0, doneAt: 0 });
+    await putJson(t, keys.entry(x.dseq), { ...rest, state: "pending", code: "", reason: "", changes: [], expiry: 0, life: "", doneAt: 0 });
   }
 }
 

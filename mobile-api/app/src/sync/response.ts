@@ -97,10 +97,11 @@ export class Response {
     return { more, fault };
   }
 
-  /** unreachable releases groups whose rows lie where this device does not look any more: its whole scope has arrived. */
+  /** unreachable releases groups whose rows lie where this device does not look any more, or whose place another incarnation
+   * told: its whole scope has arrived, and they with it or never. */
   private async unreachable(t: Tx): Promise<void> {
     for (const x of await entries(t)) {
-      if (x.state !== "awaiting" || !x.at || (await t.get(keys.cursor(x.at.bucket)))) continue;
+      if (x.state !== "awaiting" || !x.at || (x.life === this.incarnation && (await t.get(keys.cursor(x.at.bucket))))) continue;
       await putJson(t, keys.entry(x.dseq), { ...x, state: "done", doneAt: this.server });
     }
   }
@@ -133,7 +134,7 @@ export class Response {
       for (const x of await entries(t)) {
         const o = list.find((y) => y.dseq === x.dseq);
         if (!o) continue;
-        await settle(t, x, o, this.server);
+        await settle(t, x, o, { server: this.server, incarnation: this.incarnation });
         st.have = Math.max(st.have, x.last);
       }
       await putJson(t, keys.state, st);
