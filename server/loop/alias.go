@@ -76,6 +76,9 @@ func (t *trial) redirect(c *syncproto.Change, alias *draft, v syncproto.Version)
 	if err != nil {
 		return "", err
 	}
+	for _, f := range c.Fields {
+		t.g.w.l.recallCaseKey(ring, syncproto.SealedBy(f.Value), t.root, c.Ref)
+	}
 	status := syncproto.StatusMerged
 	lose := func(field string, value syncproto.Raw) error {
 		have := into.rec.Body.Get(field)

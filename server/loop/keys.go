@@ -52,6 +52,22 @@ func (s Secrets) nextCaseKey(carrier syncproto.Ref, have map[string]any) syncpro
 	}
 }
 
+// recallCaseKey puts a renewed case key on a ring that the database has forgotten: phones seal under renewals that a backup
+// lacks, and a value that is moved to another record must be opened now, since it opens nowhere else later.
+func (l *Loop) recallCaseKey(r *syncproto.Keyring, kid string, roots ...syncproto.Ref) {
+	if kid == "" || r.Get(kid) != nil {
+		return
+	}
+	for _, root := range roots {
+		for n := 1; n <= maxCaseKeys; n++ {
+			if k := l.secrets.caseKey(keyRef(root), n); k.ID() == kid {
+				r.Add(k)
+				return
+			}
+		}
+	}
+}
+
 // BlobKey is the key under which blobs are encrypted at rest.
 func (s Secrets) BlobKey() syncproto.Key { return s.derive("aidloop/blob/1") }
 
