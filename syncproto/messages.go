@@ -251,7 +251,8 @@ func (s *SignedReceipt) Verify(key ed25519.PublicKey) bool {
 
 // BucketStart opens a bucket's rows. From is the cursor that they build on; Fresh says that they are the whole bucket
 // and that rows absent from it are gone, whatever the device held; then Head is where the bucket stands, see
-// BucketCursor. Leaves, a LeafSet, answers a Repair: the rows are all live rows of these leaves, and what else the
+// BucketCursor. Floor, above From, is up to where deletions and exits are left out, since the device began afresh above it:
+// whoever stands below it and did not must not build on these rows. Leaves, a LeafSet, answers a Repair: the rows are all live rows of these leaves, and what else the
 // device holds in them is gone; no page parts them.
 type BucketStart struct {
 	Bucket string `json:"bucket"`
@@ -259,6 +260,7 @@ type BucketStart struct {
 	Fresh  bool   `json:"fresh,omitempty"`
 	Leaves string `json:"leaves,omitempty"`
 	Head   uint64 `json:"head,omitempty"`
+	Floor  uint64 `json:"floor,omitempty"`
 }
 
 // Exit says that a record left the bucket. Where it went is not said.

@@ -136,8 +136,11 @@ func (f *feeding) bucket(name string, cur standing, known bool) error {
 	}
 	f.out = slices.Grow(f.out, f.room(head.Seq-cur.Seq, head.Count))
 	start := syncproto.BucketStart{Bucket: name, From: cur.Seq, Fresh: fresh}
-	if fresh {
+	switch {
+	case fresh:
 		start.Head = head.Seq
+	case cur.Seq < head.Floor: // the device may read this as a late reply, from another place
+		start.Floor = head.Floor
 	}
 	f.json(syncproto.FrameBucket, start)
 	sent, err := f.rows(name, cur.Seq, fresh)

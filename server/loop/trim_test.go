@@ -24,6 +24,7 @@ type follower struct {
 	e      *device.Engine
 	reader loop.Reader
 	fresh  map[string]int // how often a bucket began afresh
+	below  map[string]int // how often a page named the floor that it lies below
 	chunks bool           // it fetches snapshots
 }
 
@@ -49,7 +50,7 @@ func (c *county) follower(u world.User) *follower {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	return &follower{c: c, e: e, reader: loop.Reader{User: u.ID, Device: a.Device}, fresh: map[string]int{}}
+	return &follower{c: c, e: e, reader: loop.Reader{User: u.ID, Device: a.Device}, fresh: map[string]int{}, below: map[string]int{}}
 }
 
 func (f *follower) clock() syncproto.Clock { return syncproto.Clock{Wall: f.c.now.UnixMilli()} }
@@ -93,8 +94,14 @@ func (f *follower) exchange(bytes int) (more bool) {
 
 func (f *follower) note(frame syncproto.Frame) {
 	var b syncproto.BucketStart
-	if frame.Type == syncproto.FrameBucket && frame.Decode(&b) == nil && b.Fresh {
+	if frame.Type != syncproto.FrameBucket || frame.Decode(&b) != nil {
+		return
+	}
+	if b.Fresh {
 		f.fresh[b.Bucket]++
+	}
+	if b.Floor > b.From {
+		f.below[b.Bucket]++
 	}
 }
 
@@ -318,8 +325,8 @@ func TestFreshPagesBelowTheFloor(t *testing.T) {
 	f.catchUp()
 	f.agrees()
 	grid := syncproto.BucketGrid + cast.Grid.Code
-	if f.fresh[grid] != 1 {
-		t.Errorf("it began %d times", f.fresh[grid])
+	if f.fresh[grid] != 1 || f.below[grid] == 0 {
+		t.Errorf("it began %d times, and %d pages named the floor above them", f.fresh[grid], f.below[grid])
 	}
 
 	// One that stops on its way and comes back after the next trim has to begin again: its pages hold what is gone.

@@ -102,6 +102,26 @@ func TestReplyFromBeforeAPage(t *testing.T) {
 	}
 }
 
+// A late reply goes on from the page of a bucket that began afresh: deletions below the floor are not in it, and a phone
+// that stands below that, and did not begin afresh, does not build on it.
+func TestReplyBelowTheFloor(t *testing.T) {
+	e, s := phone(t)
+	mustTake(t, e, at("inc", 40, 0).json(sp.FrameBucket, start).rows(4, row{"a", 4}).rows(15, row{"gone", 15}).checkpoint(15, row{"a", 4}, row{"gone", 15}).end())
+	reply := carried(t, serverKey, at("inc", 30, 0).json(sp.FrameBucket, sp.BucketStart{Bucket: grid, From: 3, Floor: 20}).rows(4, row{"a", 4}).
+		rows(26, row{"c", 26}).checkpoint(26, row{"a", 4}, row{"c", 26}).end())
+	mustImport(t, e, reply)
+	e = reopen(t, s)
+	if st, err := e.Status(0); err != nil || len(st.Incidents) > 0 || value(t, e, "gone") != 15 || value(t, e, "c") != -1 {
+		t.Errorf("%+v %v", st, err)
+	}
+	mustTake(t, e, at("inc", 50, 0).json(sp.FrameBucket, sp.BucketStart{Bucket: grid, Fresh: true, Head: 26}).json(sp.FramePage, sp.Page{Seq: 3}).end())
+	mustTake(t, e, at("inc", 60, 0).json(sp.FrameBucket, sp.BucketStart{Bucket: grid, From: 3, Floor: 20}).rows(4, row{"a", 4}).
+		rows(26, row{"c", 26}).checkpoint(26, row{"a", 4}, row{"c", 26}).end())
+	if value(t, e, "gone") != -1 || value(t, e, "c") != 26 {
+		t.Error("one that began afresh builds on it")
+	}
+}
+
 // Rows of the author's bucket from before a group was held have no record of that, which does not mean that it was applied.
 func TestReplyFromBeforeAHold(t *testing.T) {
 	e, _ := phone(t)

@@ -337,8 +337,8 @@ func (r *Response) begin(b *syncproto.BucketStart) error {
 		}
 		// Rows from before the phone's place are the newest ones of their records as well, so that what overlaps does no
 		// harm; rows that begin behind it leave something out. In another life of the server only the very place that was
-		// asked for is known to be true.
-		r.skip = b.From > r.stage.Seq || r.stage.Incarnation != r.inc && b.From != r.stage.Seq
+		// asked for is known to be true. Below a floor deletions are left out, for one who began afresh above it.
+		r.skip = b.From > r.stage.Seq || r.stage.Incarnation != r.inc && b.From != r.stage.Seq || b.Floor > max(r.stage.Seq, r.stage.Base)
 		r.gaps, r.stage.Incarnation = r.gaps || r.skip, r.inc
 		return nil
 	})
