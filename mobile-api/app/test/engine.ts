@@ -1,7 +1,7 @@
 // The device engine against responses that tests write. In a browser it runs on IndexedDB.
 
 import overlays from "../../../syncproto/testdata/vectors/v1_overlay.json";
-import { fieldsOf, fieldsText, parseFields } from "../src/sync/canonical.ts";
+import { encode, fieldsOf, fieldsText, parseFields } from "../src/sync/canonical.ts";
 import { Engine, enrol } from "../src/sync/engine.ts";
 import { Refusal } from "../src/sync/errors.ts";
 import { jsonFrame } from "../src/sync/frames.ts";
@@ -11,11 +11,12 @@ import { makeStamp } from "../src/sync/ids.ts";
 import type { Policy } from "../src/sync/merge.ts";
 import { overlay } from "../src/sync/overlay.ts";
 import { envelopeText, parseRecord } from "../src/sync/record.ts";
-import { isSealed } from "../src/sync/seal.ts";
+import { Sealer, isSealed, keyId } from "../src/sync/seal.ts";
 import { seedSigner } from "../src/sync/sign.ts";
 import { MemoryStore } from "../src/sync/store.ts";
+import { Ring, keyRecord } from "../src/sync/view.ts";
 import { check, equal, rejects, test } from "./harness.ts";
-import { Server, clock, grid, hear, home, identity, newDevice, newStore, one, take } from "./server.ts";
+import { Server, caseKey, clock, grid, hear, home, identity, newDevice, newStore, one, signer, take, userKey } from "./server.ts";
 
 test("overlay: what the reference shows while work is under way", () => {
   const ref = { kind: "visit", id: "v1" };
@@ -183,6 +184,29 @@ test("engine: a place in the feed counts in the incarnation that told it", async
   equal([await count(engine), await states(engine)], [4, "awaiting"]);
   await next.answer(engine);
   equal([await count(engine), await states(engine)], [8, "done"]);
+});
+
+test("engine: rotated keys of the user and of a grid lock the phone until new tokens bring the newest", async () => {
+  const { engine, server, store } = await newDevice();
+  const newUser = new Uint8Array(32).fill(17), grids = [18, 19].map((n) => new Uint8Array(32).fill(n));
+  const newest = grids.sort((a, b) => (keyId(a) < keyId(b) ? -1 : 1))[0]!; // not the last member
+  const grant = { kind: "grant", id: "g1" }, own = keyRecord({ kind: "user", id: "u" }), key = keyRecord(home), note = { kind: "notice", id: "n1" };
+  const wrapped = grids.map((k) => `"${keyId(k)}":${new Sealer(newUser).wrap(grant, k)}`).join();
+  server.put("user:u", "grant", "g1", `{"bucket":"${grid}","current":"${keyId(newest)}","keys":{${wrapped}},"state":"active"}`);
+  server.put("user:u", "key", own.id, `{"current":"${keyId(newUser)}","keys":{"${keyId(userKey)}":${new Sealer(newUser).wrap(own, userKey)}},"root":"user/u"}`);
+  server.put("user:u", "notice", "n1", `{"text":${new Sealer(userKey).seal(note, "text", encode("hello"))}}`);
+  server.put(grid, "key", key.id, `{"current":"${keyId(caseKey)}","keys":{"${keyId(caseKey)}":${new Sealer(newest).wrap(key, caseKey)}},"root":"household/h1"}`);
+  equal(await engine.locked(), false);
+  await server.answer(engine);
+  equal(await engine.locked(), true);
+  await engine.addUserKey(newUser);
+  equal(await engine.locked(), false);
+  const again = await Engine.open(store, { signer, catalog: 1 }); // the phone is started anew
+  const ring = new Ring([newUser], "user:u"); // even a phone that never had the former key opens all
+  const v = (await again.view(note))!;
+  equal((await again.opened(v)).fields.get("text"), "hello");
+  equal((await store.view((t) => ring.opened(t, v))).locked, []);
+  equal(ring.ofBucket(grid)!.kid, keyId(newest));
 });
 
 test("engine: rows that do not add up are an incident; nothing changes, and the bucket is fetched afresh", async () => {

@@ -27,6 +27,7 @@ export interface Identity {
   role: string;
   server: string; // the address that it was enrolled at
   userKey: Uint8Array;
+  formerKeys?: readonly Uint8Array[]; // the user's older keys, the newest first
   serverKey: Uint8Array;
 }
 
@@ -40,9 +41,22 @@ export interface Options {
   random?(bytes: number): Uint8Array;
 }
 
-type Kept = Omit<Identity, "userKey" | "serverKey"> & { userKey: string; serverKey: string };
+type Kept = Omit<Identity, "userKey" | "formerKeys" | "serverKey"> & { userKey: string; formerKeys: string[]; serverKey: string };
 
-const written = (id: Identity): Kept => ({ ...id, userKey: toBase64(id.userKey), serverKey: toBase64(id.serverKey) });
+const written = (id: Identity): Kept =>
+  ({ ...id, userKey: toBase64(id.userKey), formerKeys: (id.formerKeys ?? []).map(toBase64), serverKey: toBase64(id.serverKey) });
+
+/** maxFormer bounds the former user keys that a phone keeps. */
+const maxFormer = 32;
+
+/** renewed is an identity with a newer user key; what lies under the former ones still opens. */
+function renewed(id: Identity, userKey: Uint8Array, also: readonly Uint8Array[] = []): Identity {
+  const seen = new Set([toBase64(userKey)]);
+  const formerKeys = [id.userKey, ...(id.formerKeys ?? []), ...also].filter((k) => !seen.has(toBase64(k)) && seen.add(toBase64(k)));
+  return { ...id, userKey, formerKeys: formerKeys.slice(0, maxFormer) };
+}
+
+const keysOf = (id: Identity): Uint8Array[] => [id.userKey, ...(id.formerKeys ?? [])];
 
 /** enrol writes a new identity into an empty store. */
 export async function enrol(store: Store, id: Identity): Promise<void> {
@@ -62,14 +76,16 @@ export class Engine {
     private options: Options,
     private id: Identity,
   ) {
-    this.ring = new Ring(id.userKey, this.userBucket);
+    this.ring = new Ring(keysOf(id), this.userBucket);
   }
 
   /** open opens an enrolled device. */
   static async open(store: Store, options: Options): Promise<Engine> {
     const kept = await store.view((t) => getJson<Kept>(t, keys.identity));
     if (!kept) throw new Error("not enrolled");
-    return new Engine(store, options, { ...kept, userKey: fromBase64(kept.userKey), serverKey: fromBase64(kept.serverKey) });
+    return new Engine(store, options, {
+      ...kept, userKey: fromBase64(kept.userKey), formerKeys: kept.formerKeys.map(fromBase64), serverKey: fromBase64(kept.serverKey),
+    });
   }
 
   /** identity is who the device is. */
@@ -105,6 +121,21 @@ export class Engine {
     return this.store.view((t) => this.ring.opened(t, v));
   }
 
+  /** addUserKey takes the user's key as new tokens bring it: it may have been rotated since, because a phone of the user was
+   * lost. The same key again changes nothing. */
+  async addUserKey(key: Uint8Array): Promise<void> {
+    if (toBase64(key) === toBase64(this.id.userKey)) return;
+    const next = renewed(this.id, key);
+    await this.store.update((t) => putJson(t, keys.identity, written(next)));
+    this.id = next;
+    this.ring = new Ring(keysOf(next), this.userBucket);
+  }
+
+  /** locked reports whether the phone lacks a key of its user's: renew the tokens, and give their key to addUserKey. */
+  locked(): Promise<boolean> {
+    return this.store.view((t) => this.ring.lacks(t));
+  }
+
   /** request builds the next request. It changes nothing, so that it can be repeated after any fault. */
   request(clock: Clock, ask: Ask = {}): Promise<Asked> {
     return request(this.store, this.id.device, this.options.signer, this.options.catalog, clock, ask);
@@ -112,7 +143,7 @@ export class Engine {
 
   /** response begins to take the response to a request. */
   response(clock: Clock, asked: Asked): Response {
-    const dropped = () => void (this.ring = new Ring(this.id.userKey, this.userBucket));
+    const dropped = () => void (this.ring = new Ring(keysOf(this.id), this.userBucket));
     return new Response({ store: this.store, device: this.id.device, userBucket: this.userBucket, serverKey: this.id.serverKey, dropped }, clock.wall, asked);
   }
 
@@ -124,14 +155,15 @@ export class Engine {
   /** reissue gives the phone a new identity of the same user and numbers every group that it still keeps anew. */
   async reissue(id: Identity, signer: Signer): Promise<number> {
     if (id.user !== this.id.user) throw new Error(`this phone holds the work of ${this.id.user}`);
+    const next = renewed(id, id.userKey, keysOf(this.id));
     const n = await this.store.update(async (t) => {
       const count = await reissue(t, id.device);
-      await putJson(t, keys.identity, written(id));
+      await putJson(t, keys.identity, written(next));
       return count;
     });
-    this.id = id;
+    this.id = next;
     this.options = { ...this.options, signer };
-    this.ring = new Ring(id.userKey, this.userBucket);
+    this.ring = new Ring(keysOf(next), this.userBucket);
     return n;
   }
 

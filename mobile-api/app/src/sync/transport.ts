@@ -30,11 +30,13 @@ export class Problem extends Refusal {
   }
 }
 
-/** Tokens let the phone pull; expires is in milliseconds since 1970 UTC, by the phone's clock. */
+/** Tokens let the phone pull; expires is in milliseconds since 1970 UTC, by the phone's clock. The user's key goes to
+ * Engine.addUserKey. */
 export interface Tokens {
   access: string;
   expires: number;
   refresh: string;
+  userKey: Uint8Array;
 }
 
 /** enrolAt exchanges a one-time code for a new identity. The private key never leaves the phone. */
@@ -44,7 +46,7 @@ export async function enrolAt(http: typeof fetch, server: string, code: string, 
     device: String(a.device), user: String(a.user), userName: String(a.user_name), region: String(a.region), role: String(a.role), server,
     userKey: fromBase64(String(a.user_key)), serverKey: fromBase64(String(a.server_key)),
   };
-  if (id.userKey.length !== 32 || id.serverKey.length !== 32) throw new Error("the server's answer lacks a key");
+  if (id.serverKey.length !== 32) throw new Error("the server's answer lacks a key");
   return { id, tokens: tokensOf(a, clock) };
 }
 
@@ -54,7 +56,9 @@ export async function refresh(http: typeof fetch, server: string, token: string,
 }
 
 function tokensOf(a: Record<string, unknown>, clock: Clock): Tokens {
-  return { access: String(a.access_token), expires: clock.wall + Number(a.access_expires_in) * 1000, refresh: String(a.refresh_token) };
+  const userKey = fromBase64(String(a.user_key));
+  if (userKey.length !== 32) throw new Error("the server's answer lacks a key");
+  return { access: String(a.access_token), expires: clock.wall + Number(a.access_expires_in) * 1000, refresh: String(a.refresh_token), userKey };
 }
 
 async function post(http: typeof fetch, url: string, body: object): Promise<Record<string, unknown>> {

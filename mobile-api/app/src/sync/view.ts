@@ -58,28 +58,41 @@ export async function listOf(t: Reading, kind: string, policyOf: (kind: string, 
   return list;
 }
 
-/** Ring is everything that a device can open: the user's key opens the bucket keys in the grants, those open the case keys
+/** Ring is everything that a device can open: the user's keys open the bucket keys in the grants, those open the case keys
  * in the key records. A key stays on the ring once it was opened, since its id is its hash. */
 export class Ring extends Keyring {
   private buckets = new Map<string, string>(); // bucket → id of its key
 
   constructor(
-    userKey: Uint8Array,
+    userKeys: readonly Uint8Array[],
     private readonly userBucket: string,
   ) {
     super();
-    this.add(userKey);
+    for (const k of userKeys) this.add(k);
   }
 
-  /** grants opens the bucket keys in the grants on this phone. */
+  /** grants opens the user's former keys in the key record of the own bucket, and the bucket keys in the grants. */
   async grants(t: Reading): Promise<void> {
-    for (const [, payload] of await t.scan(`${keys.rows(this.userBucket)}grant/`)) {
-      const rec = recordOf(payload);
-      const wrapped = rec.body.get("keys");
-      this.unwrap(rec.ref, wrapped);
-      const last = wrapped && [...parseFields(wrapped).keys()].pop();
-      if (last) this.buckets.set(stringOf(rec.body.get("bucket")), last);
+    for (const kind of ["key", "grant"]) {
+      for (const [, payload] of await t.scan(`${keys.rows(this.userBucket)}${kind}/`)) {
+        const rec = recordOf(payload);
+        this.unwrap(rec.ref, rec.body.get("keys"));
+        if (kind === "grant") this.buckets.set(stringOf(rec.body.get("bucket")), newestOf(rec));
+      }
     }
+  }
+
+  /** lacks reports whether an active grant, the key record or a sealed value in the own bucket needs a key that is not here:
+   * the user's key was rotated, and new tokens bring the newest. Grants that have ended need none. */
+  async lacks(t: Reading): Promise<boolean> {
+    await this.everything(t);
+    return (await t.scan(keys.rows(this.userBucket))).some(([, payload]) => {
+      const rec = recordOf(payload);
+      const current = stringOf(rec.body.get("current"));
+      if (rec.ref.kind === "grant") return stringOf(rec.body.get("state")) === "active" && !this.get(newestOf(rec));
+      if (rec.ref.kind === "key") return current !== "" && !this.get(current);
+      return [...rec.body.values()].some((x) => isSealed(x) && !this.get(sealedBy(x)));
+    });
   }
 
   /** ofBucket is the sealer under a bucket's key, undefined where it is not granted. */
@@ -127,6 +140,12 @@ export class Ring extends Keyring {
     }
     return { fields, locked };
   }
+}
+
+/** newestOf is the id of the bucket key that a grant names; one without `current` has a single key. */
+function newestOf(grant: Rec): string {
+  const wrapped = grant.body.get("keys");
+  return stringOf(grant.body.get("current")) || (wrapped === undefined ? "" : ([...parseFields(wrapped).keys()].pop() ?? ""));
 }
 
 /** keyRecord names the record that carries the case keys of a root. */
