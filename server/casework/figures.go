@@ -19,8 +19,8 @@ type FigureSpec struct {
 	Rate    string // the label of the share that Rate tells, "" where the figure has none
 }
 
-// Figures are the figures that there are. Those of leads count towards on time what the notice asks for: a disposition
-// proposed within 40 working days of the town's receipt (part 3, section 3, item 3).
+// Figures are the figures that there are. on_time measures what the notice asks of towns: a lead is to be disposed of
+// within 40 working days of its receipt (part 3, section 3, item 3).
 var Figures = []*FigureSpec{
 	{"on_time", "预警线索按期处置情况", "镇(街道)", "lead", []Term{{"received", "收到线索"}, {"on_time", "按期处置"}, {"late", "超期处置"},
 		{"open", "办理中未到期"}, {"overdue", "办理中已超期"}, {"duplicate", "标为重复"}}, "镇街收到线索的日期", "按期率"},
@@ -144,8 +144,8 @@ func Rate(counts map[string]int) string {
 	return fmt.Sprintf("%.1f%%", 100*float64(counts["on_time"])/float64(known))
 }
 
-// Tally counts records into the cells of a figure. Counting each record once under its rows and columns, with the same
-// placing for the counts and for the ids behind them, is what makes the two agree.
+// Tally counts records into the cells of a figure. Counts and the ids behind them come of the same placing, so the two
+// cannot differ.
 type Tally struct {
 	Row, Column string // collects the ids of this cell, where a column is named
 	rows        map[string]map[string]int
