@@ -126,8 +126,11 @@ func (p *past) call(lead string, h world.Household) {
 	for _, id := range slices.Sorted(maps.Keys(p.worker)) {
 		ref := syncproto.Ref{Kind: "visit", ID: id}
 		if v, env := p.record(ref); v.Str("lead") == lead && v.Str("state") == "returned" {
-			if o := ph.push(ph.group(env.Root, syncproto.Change{Op: syncproto.OpAct, Ref: ref, Act: "submit"})); o.Code == "" {
-				p.done["correct"]++
+			set := syncproto.Change{Op: syncproto.OpSet, Ref: ref, Fields: syncproto.Fields(map[string]any{"mode_reason": p.day()}),
+				Base: map[string]syncproto.Stamp{"mode_reason": env.Of("mode_reason").Stamp}}
+			changes := []syncproto.Change{set, {Op: syncproto.OpAct, Ref: ref, Act: "submit"}}[:1+p.r.IntN(2)]
+			if o := ph.push(ph.group(env.Root, changes...)); o.Code == "" {
+				p.done[[]string{"edit", "correct"}[len(changes)-1]]++
 			}
 			return
 		}
@@ -225,7 +228,7 @@ func TestFiguresReconcileWithTheRecords(t *testing.T) {
 			all[what] += n
 		}
 	}
-	for _, verb := range []string{"import", "dispatch", "duplicate", "transfer", "assign", "visit", "correct", "review true", "review false", "propose", "verify", "return",
+	for _, verb := range []string{"import", "dispatch", "duplicate", "transfer", "assign", "visit", "edit", "correct", "review true", "review false", "propose", "verify", "return",
 		"conference", "feed back", "refer", "accept", "deliver", "feed_back", "on_time on_time",
 		"on_time late", "on_time open", "on_time overdue", "on_time duplicate", "funnel closed", "referrals overdue"} {
 		if all[verb] == 0 {

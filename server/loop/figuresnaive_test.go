@@ -1,6 +1,7 @@
 package loop_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -200,4 +201,41 @@ func TestFiguresStayWithinTheRegion(t *testing.T) {
 	}
 	_, _, err := c.loop.FigureRecords(ctx, atBureau, loop.FigureInput{Name: "on_time"}, "", "x", "", 0)
 	wants(t, err, casework.CodeInvalidValue)
+}
+
+// Each return counts under the questions that it asked, however often the visit was edited between two of them.
+func TestReturnsCountUnderTheirQuestions(t *testing.T) {
+	c, ctx := newCounty(t), t.Context()
+	cast := c.world.Cast()
+	p, home, reviewer := c.phone(cast.SurveyorOne), cast.Missed.Household, actor(cast.TownReviewer)
+	push := func(changes ...syncproto.Change) {
+		t.Helper()
+		if o := p.push(p.group(refOf(home), changes...)); o.Code != "" {
+			t.Fatalf("%+v", o)
+		}
+	}
+	push(p.visit(home, "", "v1")...)
+	ref := syncproto.Ref{Kind: "visit", ID: "v1"}
+	for _, question := range []string{"conclusion", "wages", "wages"} {
+		if err := c.loop.Review(ctx, reviewer, loop.ReviewInput{Visit: "v1", Comments: []loop.Comment{{Question: question, Text: "请补充"}}}); err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range []string{"一", "二"} {
+			_, env := c.record(ref)
+			push(syncproto.Change{Op: syncproto.OpSet, Ref: ref, Fields: syncproto.Fields(map[string]any{"mode_reason": text}),
+				Base: map[string]syncproto.Stamp{"mode_reason": env.Of("mode_reason").Stamp}})
+		}
+		push(syncproto.Change{Op: syncproto.OpAct, Ref: ref, Act: "submit"})
+	}
+	f, err := c.loop.Figure(ctx, actor(cast.TownLeader), loop.FigureInput{Name: "returns"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for _, r := range f.Rows {
+		got[r.Key] = r.Counts["returns"]
+	}
+	if want := map[string]int{visits.FormID + "/conclusion": 1, visits.FormID + "/wages": 2, casework.TotalRow: 3}; !maps.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
 }
