@@ -68,6 +68,7 @@ const (
 	VerbReadBacklog     Verb = "read_backlog"
 	VerbManageDevices   Verb = "manage_devices"
 	VerbRotateKeys      Verb = "rotate_keys"
+	VerbSeeFigures      Verb = "see_figures"
 )
 
 // Scope says how far a permission reaches.
@@ -104,10 +105,10 @@ func permissions() (list []Permission) {
 		VerbCloseReferral, VerbListUsers, VerbDecideHeld, VerbTransfer, VerbMarkDuplicate,
 		VerbSettleConflict, VerbAmend, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbReadBacklog)
 	allow(RoleTownLeader, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbAssign, VerbListUsers, VerbGrant, VerbTransfer, VerbMarkDuplicate, VerbMoveHousehold, VerbReadLost,
-		VerbReadBacklog, VerbManageDevices)
+		VerbReadBacklog, VerbManageDevices, VerbSeeFigures)
 	allow(RoleBureauOfficer, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbReadSealed, VerbDispatch, VerbAssign, VerbVerify, VerbRefer,
 		VerbCloseReferral, VerbFeedBack, VerbImportLeads, VerbRegister, VerbListUsers, VerbGrant, VerbMarkDuplicate,
-		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbReadIncidents, VerbReadBacklog, VerbSimulate, VerbLoadDataset, VerbMatch)
+		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbReadIncidents, VerbReadBacklog, VerbSimulate, VerbLoadDataset, VerbMatch, VerbSeeFigures)
 	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral, VerbLoadDataset)
 	allow(RoleAuditor, ScopeRegion, VerbReadAudit)
 	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReadIncidents, VerbReadBacklog, VerbReference,

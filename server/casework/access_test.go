@@ -16,8 +16,8 @@ func ExamplePermissionTable() {
 	// village_clerk  region list, read_case, read_history
 	// town_clerk     region list, read_case, read_history, read_sealed
 	// town_reviewer  region list, read_case, read_history, read_sealed, assign, review_visit, propose, refer, close_referral, list_users, decide_held, transfer, mark_duplicate, settle_conflict, amend, merge_households, move_household, read_lost, read_backlog
-	// town_leader    region list, read_case, read_history, assign, list_users, grant, transfer, mark_duplicate, move_household, read_lost, read_backlog, manage_devices
-	// bureau_officer region list, read_case, read_history, read_sealed, dispatch, assign, verify, refer, close_referral, feed_back, import_leads, register, list_users, grant, mark_duplicate, settle_conflict, merge_households, move_household, read_lost, read_incidents, read_backlog, simulate, load_dataset, match
+	// town_leader    region list, read_case, read_history, assign, list_users, grant, transfer, mark_duplicate, move_household, read_lost, read_backlog, manage_devices, see_figures
+	// bureau_officer region list, read_case, read_history, read_sealed, dispatch, assign, verify, refer, close_referral, feed_back, import_leads, register, list_users, grant, mark_duplicate, settle_conflict, merge_households, move_household, read_lost, read_incidents, read_backlog, simulate, load_dataset, match, see_figures
 	// dept_officer   dept   list, read_case, read_sealed, answer_referral, load_dataset
 	// evaluator             (nothing at the desk)
 	// auditor        region read_audit
@@ -30,7 +30,7 @@ var regions = []string{"430681000000", "430681101000", "430681102000", "43068110
 var verbs = []casework.Verb{casework.VerbList, casework.VerbReadCase, casework.VerbReadSealed, casework.VerbDispatch, casework.VerbAssign, casework.VerbReviewVisit,
 	casework.VerbPropose, casework.VerbVerify, casework.VerbRefer, casework.VerbAnswerReferral, casework.VerbCloseReferral, casework.VerbFeedBack,
 	casework.VerbImportLeads, casework.VerbRegister, casework.VerbReference, casework.VerbManageUsers, casework.VerbListUsers, casework.VerbGrant,
-	casework.VerbReadAudit, casework.VerbDecideHeld, casework.VerbTransfer, casework.VerbMarkDuplicate, casework.VerbReadIncidents}
+	casework.VerbReadAudit, casework.VerbDecideHeld, casework.VerbTransfer, casework.VerbMarkDuplicate, casework.VerbReadIncidents, casework.VerbSeeFigures}
 
 // Nobody but the server itself may anything outside his region, and nobody learns there whether something exists.
 func TestNothingOutsideTheRegion(t *testing.T) {

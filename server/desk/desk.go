@@ -77,6 +77,7 @@ func Mount(app *fiber.App, o Options) *API {
 	a.households()
 	a.standards()
 	a.matching()
+	a.figures()
 	a.lost()
 	a.histories()
 	a.incidents()
