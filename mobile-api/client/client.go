@@ -112,17 +112,22 @@ func (c *Client) do(req *http.Request) (*http.Response, []byte, error) {
 		return nil, nil, fmt.Errorf("the answer was cut short: %w", err)
 	}
 	if res.StatusCode >= 300 {
-		p := &Problem{Status: res.StatusCode}
-		if json.Unmarshal(body, p) != nil || p.Code == "" {
-			p.Code, p.Title = bare(res.StatusCode)
-		}
-		p.Status = res.StatusCode
-		if n, err := strconv.ParseUint(res.Header.Get("Retry-After"), 10, 31); err == nil {
-			p.RetryAfter = time.Duration(n) * time.Second
-		}
-		return res, nil, p
+		return res, nil, ProblemOf(res, body)
 	}
 	return res, body, nil
+}
+
+// ProblemOf reads a refusal with its body, which may be a gateway's own words.
+func ProblemOf(res *http.Response, body []byte) *Problem {
+	p := &Problem{}
+	if json.Unmarshal(body, p) != nil || p.Code == "" {
+		p.Code, p.Title = bare(res.StatusCode)
+	}
+	p.Status = res.StatusCode
+	if n, err := strconv.ParseUint(res.Header.Get("Retry-After"), 10, 31); err == nil {
+		p.RetryAfter = time.Duration(n) * time.Second
+	}
+	return p
 }
 
 // bare is the code of a refusal without words: the answer to a HEAD has no body, and a gateway has its own.

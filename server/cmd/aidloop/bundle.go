@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	mobileapi "aidloop/mobile-api"
+	"aidloop/mobile-api/client"
 	"aidloop/server/cmd/aidloop/app"
 	"aidloop/server/loop"
 	"aidloop/storage/sqlite"
@@ -162,9 +162,8 @@ func (c *bundleSendCmd) Run() error {
 		}
 		defer res.Body.Close()
 		if res.StatusCode != http.StatusOK {
-			var b bytes.Buffer
-			_, _ = io.CopyN(&b, res.Body, 4096) // what the server says about it, as far as it comes through
-			return fmt.Errorf("the server answers %s: %s", res.Status, b.String())
+			said, _ := io.ReadAll(io.LimitReader(res.Body, 4096)) // as far as it comes through
+			return client.ProblemOf(res, said)
 		}
 		return writeWhole(c.Reply, func(w *bufio.Writer) error { _, err := io.Copy(w, res.Body); return err })
 	})
