@@ -1,6 +1,9 @@
 package casework
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 var (
 	clerks    = []Role{RoleVillageClerk, RoleTownClerk}
@@ -15,7 +18,7 @@ var (
 // closed once the applicant has been told in writing. The order is that of 民发〔2021〕57号.
 var ApplicationMachine = &Machine{"application", "救助申请", []Transition{
 	{"", "start", clerks, "", "draft"},
-	{"", "submit", worker, "application_complete", "submitted"},
+	{"", "submit", applying, "application_complete", "submitted"},
 	{"draft", "submit", applying, "application_complete", "submitted"},
 	{"submitted", "supplement", window, "asked_once", "supplement"},
 	{"supplement", "submit", applying, "application_complete", "submitted"},
@@ -119,14 +122,36 @@ func Differs(decided, suggested []string) bool {
 	return !slices.Equal(a, b)
 }
 
-// applicationComplete: every question that is asked and required has an answer, and the applicant agreed to the privacy
-// notice and promised to tell the truth.
+// Unsigned is how many adults of an application's household have not consented to the check of their means: those who
+// live there and whose identity number tells that they are of age on a day ("2006-01-02"), less the consents. Both are
+// rows of the form; a row that says nothing of an age counts for nobody.
+func Unsigned(members, consents []any, on string) int {
+	adults := 0
+	for _, r := range members {
+		row, _ := r.(map[string]any)
+		if lives, told := row["lives_together"].(bool); told && !lives {
+			continue
+		}
+		m := Member{Birth: birthOf(row)}
+		if age, known := m.age(on); known && age >= adultAge {
+			adults++
+		}
+	}
+	return max(adults-len(consents), 0)
+}
+
+const adultAge = 18
+
+// applicationComplete: every question that is asked and required has an answer, the applicant agreed to the privacy
+// notice and promised to tell the truth, and every adult consented to the check.
 func applicationComplete(f Facts) error {
 	switch {
 	case !f.Agreed:
 		return require(false, "申请人须同意隐私说明并承诺所填内容真实。")
 	case len(f.Missing) > 0:
 		return require(false, "还有必填项没有填写:"+f.Missing[0]+"。")
+	case f.Unsigned > 0:
+		return require(false, fmt.Sprintf("还有%d名成年成员没有签署经济状况核对授权。", f.Unsigned))
 	}
 	return nil
 }

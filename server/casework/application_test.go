@@ -131,6 +131,7 @@ func TestApplicationGuards(t *testing.T) {
 	}{
 		{"draft", "submit", casework.RoleTownClerk, func(f *casework.Facts) { f.Agreed = false }},
 		{"draft", "submit", casework.RoleGridWorker, func(f *casework.Facts) { f.Missing = []string{"联系电话"} }},
+		{"draft", "submit", casework.RoleTownClerk, func(f *casework.Facts) { f.Unsigned = 1 }},
 		{"", "submit", casework.RoleGridWorker, func(f *casework.Facts) { f.Missing = []string{"联系电话"} }},
 		{"submitted", "supplement", casework.RoleTownClerk, func(f *casework.Facts) { f.SupplementAsked = true }},
 		{"submitted", "accept", casework.RoleTownClerk, func(f *casework.Facts) { f.OtherRunning = true }},
@@ -175,6 +176,22 @@ func TestWhoDecidesOnCategories(t *testing.T) {
 	}
 	if casework.Differs([]string{"A", "B"}, []string{"B", "A"}) || !casework.Differs(nil, []string{"A"}) {
 		t.Error("differences")
+	}
+}
+
+// Every adult who lives in the household consents; a birthday counts on its day.
+func TestEveryAdultConsents(t *testing.T) {
+	born := func(id string) map[string]any { return map[string]any{"id_no": id, "lives_together": true} }
+	old, young := born("11010519491231002X"), map[string]any{"birth": "2010-05-01"}
+	away := map[string]any{"birth": "1980-01-01", "lives_together": false}
+	for _, c := range []struct {
+		on       string
+		consents int
+		want     int
+	}{{"2028-04-30", 0, 1}, {"2028-05-01", 0, 2}, {"2028-05-01", 1, 1}, {"2028-05-01", 3, 0}} {
+		if got := casework.Unsigned([]any{old, young, away, map[string]any{"name": "某"}, 7}, make([]any, c.consents), c.on); got != c.want {
+			t.Errorf("%+v: %d", c, got)
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ type Facts struct {
 	ConferenceMinuted bool
 	// Of an application, besides Missing, RelativeOfStaff, and the visit that investigated it.
 	Agreed          bool // to the privacy notice, and to tell the truth
+	Unsigned        int  // adults who have not consented to the check of their means
 	SupplementAsked bool
 	OtherRunning    bool // another application of the household is under way
 	PublicationOver bool

@@ -116,7 +116,7 @@ func ExampleMachine_String() {
 	//
 	// application (救助申请)
 	// (none)           start          -> draft            village_clerk, town_clerk
-	// (none)           submit         -> submitted        grid_worker [application_complete]
+	// (none)           submit         -> submitted        grid_worker, village_clerk, town_clerk [application_complete]
 	// draft            submit         -> submitted        grid_worker, village_clerk, town_clerk [application_complete]
 	// submitted        supplement     -> supplement       town_clerk, town_reviewer [asked_once]
 	// supplement       submit         -> submitted        grid_worker, village_clerk, town_clerk [application_complete]

@@ -22,6 +22,9 @@ func (g *group) applicationFacts(d *draft) (f casework.Facts, err error) {
 	if f.Missing, err = g.missing(d); err != nil {
 		return f, err
 	}
+	if f.Unsigned, err = g.unsigned(d); err != nil {
+		return f, err
+	}
 	if f.OtherRunning, err = g.otherApplication(d.rec.Root, d.rec.ID); err != nil {
 		return f, err
 	}
@@ -31,6 +34,30 @@ func (g *group) applicationFacts(d *draft) (f casework.Facts, err error) {
 	}
 	f.HasApprovedVisit, f.Surveyor1, f.Surveyor2 = true, visit.Body.Str("surveyor_1"), visit.Body.Str("surveyor_2")
 	return f, nil
+}
+
+// unsigned counts the adults who have not consented to the check of their means. Answers that cannot be opened yet count
+// for nothing: the window sees them again at the acceptance.
+func (g *group) unsigned(d *draft) (int, error) {
+	ring, err := g.ring(d.rec.Root, d.bucket)
+	if err != nil {
+		return 0, err
+	}
+	rows := func(field string) (list []any, ok bool) {
+		raw, err := ring.Open(d.rec.Ref, field, d.rec.Body.Get(field))
+		if err != nil {
+			return nil, false
+		}
+		v, err := raw.Decode()
+		list, ok = v.([]any)
+		return list, ok && err == nil
+	}
+	members, ok := rows("q_members")
+	consents, told := rows("q_check_consents")
+	if !ok || !told {
+		return 0, nil
+	}
+	return casework.Unsigned(members, consents, g.w.l.dayOr("")), nil
 }
 
 // investigation is the approved visit that an application rests on: the newest one since its acceptance, or the one that

@@ -1,6 +1,7 @@
 package loop_test
 
 import (
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -11,12 +12,19 @@ import (
 	"aidloop/syncproto"
 )
 
+func consents(n int) (list []any) {
+	for range n {
+		list = append(list, map[string]any{"name": "湛某", "sign": "s"})
+	}
+	return list
+}
+
 // rest answers what nobody has on record of a household.
-var rest = map[string]any{"privacy_agreed": true, "applied_by": "self", "applicant_name": "湛某", "applicant_id_no": "110101199003070134",
+var rest = map[string]any{"privacy_agreed": true, "applied_by": "self", "applicant_name": "湛某", "applicant_id_no": "11010519491231002X",
 	"registered_address": "某村", "actual_address": "某村", "area_kind": "rural", "single_person": "no", "financial_assets": float64(0), "real_estate_count": float64(1),
 	"business_any": "no", "medical_12m": float64(0), "education_12m": float64(0), "rehabilitation_12m": float64(0), "other_12m": float64(0),
 	"causes": []any{"illness"}, "wished_help": []any{"living"}, "staff_relative": "no",
-	"check_consents": []any{map[string]any{"name": "湛某", "sign": "s"}}, "truthful": true, "emergency": "no", "sign_applicant": "s",
+	"check_consents": consents(9), "truthful": true, "emergency": "no", "sign_applicant": "s",
 	"members": []any{map[string]any{"name": "湛某", "relation": "head"}}, "wages": float64(0), "business_net": float64(0),
 	"property_income": float64(0), "transfers": float64(0), "vehicles": "none"}
 
@@ -116,8 +124,8 @@ func (o *office) published() string {
 	return id
 }
 
-// One application from the window to help and to its end, with everything that is written on the way.
-func TestApplicationIsGranted(t *testing.T) {
+// Nobody types twice: the draft holds what is on record, and only the rest is asked before it can be handed in.
+func TestApplicationsAreFilledInFromTheRecord(t *testing.T) {
 	o := newOffice(t)
 	ctx := t.Context()
 	o.visited("v0")
@@ -140,11 +148,36 @@ func TestApplicationIsGranted(t *testing.T) {
 			answers[name] = v
 		}
 	}
-	wants(t, o.loop.FillApplication(ctx, o.window, loop.Filling{Application: id, Submit: true}), casework.CodeGuardFailed)
-	o.must(o.loop.FillApplication(ctx, o.window, loop.Filling{Application: id, Answers: answers, Submit: true}))
-	wants(t, o.loop.FillApplication(ctx, o.window, loop.Filling{Application: id, Answers: answers}), casework.CodeInvalidTransition)
+	fill := func(answers map[string]any) error {
+		return o.loop.FillApplication(ctx, o.window, loop.Filling{Application: id, Answers: answers, Submit: true})
+	}
+	wants(t, fill(nil), casework.CodeGuardFailed)
+	few := maps.Clone(answers)
+	few["check_consents"] = consents(1) // the household has more adults
+	wants(t, fill(few), casework.CodeGuardFailed)
+	o.must(fill(answers))
+	wants(t, fill(answers), casework.CodeInvalidTransition)
+	o.balanced()
+}
+
+// fromVisit hands an application in that starts from an approved visit.
+func (o *office) fromVisit() string {
+	o.t.Helper()
+	o.visited("v0")
+	id, err := o.loop.Apply(o.t.Context(), o.window, loop.ApplicationInput{Visit: "v0"})
+	o.must(err)
+	o.must(o.loop.FillApplication(o.t.Context(), o.window, loop.Filling{Application: id, Answers: rest, Submit: true}))
+	return id
+}
+
+// One application from the window to help and to its end, with everything that is written on the way.
+func TestApplicationIsGranted(t *testing.T) {
+	o := newOffice(t)
+	ctx := t.Context()
+	id := o.fromVisit()
 	o.step(o.window, id, "accept")
-	if a = o.application(id); a.Str("due_on") == "" || a.Str("due_rule") == "" || a.Str("accepted_by") != o.window.UserID {
+	a := o.application(id)
+	if a.Str("due_on") == "" || a.Str("due_rule") == "" || a.Str("accepted_by") != o.window.UserID {
 		t.Errorf("accepted: %s", a.Bytes())
 	}
 	due, err := o.loop.Deadlines(ctx, o.reviewer)
@@ -195,10 +228,7 @@ func TestApplicationIsGranted(t *testing.T) {
 func TestSupplementIsAskedOnce(t *testing.T) {
 	o := newOffice(t)
 	ctx := t.Context()
-	o.visited("v0")
-	id, err := o.loop.Apply(ctx, o.window, loop.ApplicationInput{Visit: "v0"})
-	o.must(err)
-	o.must(o.loop.FillApplication(ctx, o.window, loop.Filling{Application: id, Answers: rest, Submit: true}))
+	id := o.fromVisit()
 	ask := func(in *loop.ApplicationStep) {
 		in.Questions = []loop.Comment{{Question: "wages", Text: "请补工资证明"}}
 	}
@@ -216,8 +246,7 @@ func TestSupplementIsAskedOnce(t *testing.T) {
 	_, env := o.record(ref)
 	set := syncproto.Change{Op: syncproto.OpSet, Ref: ref, Fields: syncproto.Fields(map[string]any{"q_wages": 120000}),
 		Base: map[string]syncproto.Stamp{"q_wages": env.Of("q_wages").Stamp}}
-	act := syncproto.Change{Op: syncproto.OpAct, Ref: ref, Act: "submit"}
-	if out := o.worker.push(o.worker.group(refOf(o.home), set, act)); out.Status != syncproto.GroupJudged || out.Code != "" {
+	if out := o.worker.push(o.worker.group(refOf(o.home), set, act("submit", id))); out.Status != syncproto.GroupJudged || out.Code != "" {
 		t.Fatalf("%+v", out)
 	}
 	o.state(id, "submitted")
@@ -322,12 +351,8 @@ func TestNobodyElseTakesAnApplicationOn(t *testing.T) {
 	o.handedIn() // and may apply again
 }
 
-// A phone hands in what it filled in, and nothing else: no step of the desk, no field of the server, no word changed and
-// nothing deleted once the application was handed in.
-func TestPhonesOnlyHandIn(t *testing.T) {
-	o := newOffice(t)
-	p := o.worker
-	ref := syncproto.Ref{Kind: "application", ID: "a1"}
+// filledIn is an application as a phone captures it, with other fields on top.
+func (o *office) filledIn(id string, change map[string]any) syncproto.Change {
 	fields := map[string]any{"household": o.home.ID, "form": "apply_v1", "form_version": "1", "entered_by": o.cast.SurveyorTwo.ID}
 	for name, v := range rest {
 		if f, ok := v.(float64); ok {
@@ -335,19 +360,19 @@ func TestPhonesOnlyHandIn(t *testing.T) {
 		}
 		fields["q_"+name] = v
 	}
-	put := func(change map[string]any, id string) syncproto.Change {
-		all := map[string]any{}
-		for k, v := range fields {
-			all[k] = v
-		}
-		for k, v := range change {
-			all[k] = v
-		}
-		return syncproto.Change{Op: syncproto.OpPut, Ref: syncproto.Ref{Kind: "application", ID: id}, Fields: syncproto.Fields(all)}
-	}
-	act := func(action, id string) syncproto.Change {
-		return syncproto.Change{Op: syncproto.OpAct, Ref: syncproto.Ref{Kind: "application", ID: id}, Act: action}
-	}
+	maps.Copy(fields, change)
+	return syncproto.Change{Op: syncproto.OpPut, Ref: syncproto.Ref{Kind: "application", ID: id}, Fields: syncproto.Fields(fields)}
+}
+
+func act(action, id string) syncproto.Change {
+	return syncproto.Change{Op: syncproto.OpAct, Ref: syncproto.Ref{Kind: "application", ID: id}, Act: action}
+}
+
+// A phone takes no step of the desk, writes no field of the server and hands in nothing that is incomplete.
+func TestPhonesCannotDecideOnApplications(t *testing.T) {
+	o := newOffice(t)
+	p := o.worker
+	put := func(change map[string]any, id string) syncproto.Change { return o.filledIn(id, change) }
 	for name, c := range map[string]struct {
 		changes []syncproto.Change
 		code    syncproto.Code
@@ -362,7 +387,15 @@ func TestPhonesOnlyHandIn(t *testing.T) {
 			t.Errorf("%s: %+v", name, out)
 		}
 	}
-	if out := p.push(p.group(refOf(o.home), put(nil, "a1"), act("submit", "a1"))); out.Status != syncproto.GroupJudged || out.Code != "" {
+	o.balanced()
+}
+
+// A phone hands in what it filled in; afterwards no word is changed and nothing deleted without a reviewer.
+func TestPhonesOnlyHandIn(t *testing.T) {
+	o := newOffice(t)
+	p := o.worker
+	ref := syncproto.Ref{Kind: "application", ID: "a1"}
+	if out := p.push(p.group(refOf(o.home), o.filledIn("a1", nil), act("submit", "a1"))); out.Status != syncproto.GroupJudged || out.Code != "" {
 		t.Fatalf("%+v", out)
 	}
 	rec, env := o.record(ref)
@@ -385,8 +418,7 @@ func TestPhonesOnlyHandIn(t *testing.T) {
 		t.Errorf("%s", rec.Bytes())
 	}
 	o.step(o.window, "a1", "accept")
-	second := put(nil, "a2")
-	if out := p.push(p.group(refOf(o.home), second, act("submit", "a2"))); out.Status != syncproto.GroupJudged {
+	if out := p.push(p.group(refOf(o.home), o.filledIn("a2", nil), act("submit", "a2"))); out.Status != syncproto.GroupJudged {
 		t.Fatalf("%+v", out)
 	}
 	wants(t, o.try(o.window, "a2", "accept"), casework.CodeGuardFailed) // the first one is under way
