@@ -30,7 +30,8 @@ var regions = []string{"430681000000", "430681101000", "430681102000", "43068110
 var verbs = []casework.Verb{casework.VerbList, casework.VerbReadCase, casework.VerbReadSealed, casework.VerbDispatch, casework.VerbAssign, casework.VerbReviewVisit,
 	casework.VerbPropose, casework.VerbVerify, casework.VerbRefer, casework.VerbAnswerReferral, casework.VerbCloseReferral, casework.VerbFeedBack,
 	casework.VerbImportLeads, casework.VerbRegister, casework.VerbReference, casework.VerbManageUsers, casework.VerbListUsers, casework.VerbGrant,
-	casework.VerbReadAudit, casework.VerbDecideHeld, casework.VerbTransfer, casework.VerbMarkDuplicate, casework.VerbReadIncidents}
+	casework.VerbReadAudit, casework.VerbDecideHeld, casework.VerbTransfer, casework.VerbMarkDuplicate, casework.VerbReadIncidents,
+	casework.VerbApply, casework.VerbAcceptApplication, casework.VerbReviewApplication, casework.VerbRegisterObjection, casework.VerbDecideApplication}
 
 // Nobody but the server itself may anything outside his region, and nobody learns there whether something exists.
 func TestNothingOutsideTheRegion(t *testing.T) {
