@@ -69,6 +69,12 @@ const (
 	VerbManageDevices   Verb = "manage_devices"
 	VerbRotateKeys      Verb = "rotate_keys"
 	VerbSeeFigures      Verb = "see_figures"
+
+	VerbApply             Verb = "apply"
+	VerbAcceptApplication Verb = "accept_application"
+	VerbReviewApplication Verb = "review_application"
+	VerbRegisterObjection Verb = "register_objection"
+	VerbDecideApplication Verb = "decide_application"
 )
 
 // Scope says how far a permission reaches.
@@ -99,16 +105,18 @@ func permissions() (list []Permission) {
 			list = append(list, Permission{role, v, scope})
 		}
 	}
-	allow(RoleVillageClerk, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory)
-	allow(RoleTownClerk, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbReadSealed)
+	allow(RoleVillageClerk, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbApply, VerbRegisterObjection)
+	allow(RoleTownClerk, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbReadSealed, VerbApply, VerbAcceptApplication, VerbRegisterObjection)
 	allow(RoleTownReviewer, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbReadSealed, VerbAssign, VerbReviewVisit, VerbPropose, VerbRefer,
 		VerbCloseReferral, VerbListUsers, VerbDecideHeld, VerbTransfer, VerbMarkDuplicate,
-		VerbSettleConflict, VerbAmend, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbReadBacklog)
+		VerbSettleConflict, VerbAmend, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbReadBacklog,
+		VerbAcceptApplication, VerbReviewApplication, VerbRegisterObjection)
 	allow(RoleTownLeader, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbAssign, VerbListUsers, VerbGrant, VerbTransfer, VerbMarkDuplicate, VerbMoveHousehold, VerbReadLost,
 		VerbReadBacklog, VerbManageDevices, VerbSeeFigures)
 	allow(RoleBureauOfficer, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbReadSealed, VerbDispatch, VerbAssign, VerbVerify, VerbRefer,
 		VerbCloseReferral, VerbFeedBack, VerbImportLeads, VerbRegister, VerbListUsers, VerbGrant, VerbMarkDuplicate,
-		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbReadIncidents, VerbReadBacklog, VerbSimulate, VerbLoadDataset, VerbMatch, VerbSeeFigures)
+		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbReadIncidents, VerbReadBacklog, VerbSimulate, VerbLoadDataset, VerbMatch,
+		VerbDecideApplication, VerbSeeFigures)
 	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral, VerbLoadDataset)
 	allow(RoleAuditor, ScopeRegion, VerbReadAudit)
 	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReadIncidents, VerbReadBacklog, VerbReference,
@@ -175,6 +183,14 @@ func CountyOf(region string) string {
 		return ""
 	}
 	return region[:6] + "000000"
+}
+
+// TownOf is the code of the town that a village or a grid lies in, or "".
+func TownOf(region string) string {
+	if len(RegionPrefix(region)) < 9 {
+		return ""
+	}
+	return region[:9] + "000"
 }
 
 // IsGrid reports whether s is a grid's id: a village's 12-digit code, '-', and three digits.

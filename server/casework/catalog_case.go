@@ -79,9 +79,26 @@ var visit = &Kind{Name: "visit", Label: "入户走访", Bucket: BucketCase, Devi
 	server("late", "补录", Bool), server("clock_doubts", "手机时间疑点", EnumList).of("evidence"), server("state", "状态", Enum).of("state"),
 }}
 
-var application = &Kind{Name: "application", Label: "救助申请", Bucket: BucketCase, Device: true, Answers: true, Owner: "entered_by", Fields: []Field{
+var application = &Kind{Name: "application", Label: "救助申请", Bucket: BucketCase, Device: true, Answers: true, Owner: "entered_by", Due: "due_on", Parent: "household", Fields: []Field{
 	id("household", "家庭"), id("form", "表单"), once("form_version", "表单版本", Text).upTo(64), id("entered_by", "经办人"),
 	once("applied_at", "申请时间", Time), server("state", "状态", Enum).of("state"),
+	ref("visit", "走访"), ref("lead", "线索"), ref("disposition", "处置"), ref("worker", "网格员"), server("prefilled", "预填的问题", List),
+	at("submitted_at", "提交时间"), server("staff_relative", "经办人员近亲属", Bool),
+	at("supplement_at", "一次性补正告知时间"), server("supplement_questions", "需补正的问题", List), server("supplement_text", "补正说明", Text).sealed(),
+	at("accepted_at", "受理时间"), ref("accepted_by", "受理人"),
+	server("due_on", "期限", Date), server("due_rule", "期限依据", Text), server("due_provisional", "期限待定", Bool), server("calendar_version", "工作日历版本", Text),
+	server("extended", "延长办理", Bool), server("extension_reason", "延长理由", Text).sealed(),
+	at("investigating_at", "启动调查时间"), ref("investigation", "调查走访"), at("reinvestigating_at", "重新调查时间"),
+	server("opinion_categories", "初审意见类别", EnumList).of("category"), server("opinion_suggested", "初审时系统建议类别", EnumList).of("category"),
+	server("opinion_reason", "初审理由", Text).sealed(), ref("opinion_by", "初审人"), at("opinion_at", "初审时间"),
+	at("published_at", "公示时间"), server("published_until", "公示截止", Date),
+	server("objection", "异议内容", Text).sealed(), ref("objection_by", "异议登记人"), at("objected_at", "异议时间"), at("reported_at", "上报时间"),
+	at("county_visit_at", "县级入户登记时间"), ref("county_visit_by", "县级入户人"), server("county_visit_note", "县级入户情况", Text).sealed(),
+	server("categories", "确认类别", EnumList).of("category"), server("suggested", "系统建议类别", EnumList).of("category"),
+	server("suggested_rules", "建议规则版本", Text), server("suggested_basis", "建议依据", List).sealed(), server("valid_until", "有效期至", Date),
+	server("decision_reason", "决定理由", Text).sealed(), ref("decided_by", "决定人"), at("decided_at", "决定时间"), at("told_at", "书面告知时间"),
+	at("activated_at", "生效时间"), at("closed_at", "结束时间"), server("closed_reason", "结束理由", Text).sealed(),
+	at("terminated_at", "终止时间"), server("terminated_reason", "终止理由", Text).sealed(),
 }}
 
 var evidence = &Kind{Name: "evidence", Label: "佐证材料", Bucket: BucketCase, Device: true, Parent: "visit", Fields: []Field{
@@ -91,6 +108,6 @@ var evidence = &Kind{Name: "evidence", Label: "佐证材料", Bucket: BucketCase
 }}
 
 var task = &Kind{Name: "task", Label: "任务", Bucket: BucketCase, Owner: "assignee", Due: "due_on", Parent: "lead", Fields: []Field{
-	server("type", "类型", Enum).of("task_type"), ref("visit", "走访"), ref("lead", "线索"), ref("assignee", "承办人"), server("title", "标题", Text),
+	server("type", "类型", Enum).of("task_type"), ref("visit", "走访"), ref("lead", "线索"), ref("application", "救助申请"), ref("assignee", "承办人"), server("title", "标题", Text),
 	server("questions", "问题", List).sealed(), server("due_on", "期限", Date), at("created_at", "创建时间"), server("state", "状态", Enum).of("state"),
 }}

@@ -17,7 +17,18 @@
 //	        ┌── loop.Refer ──▶ referral ── loop.AnswerReferral ──▶ result ┤
 //	        ▼                                                             ▼
 //	   the department                                  feedback_sent ── loop.FeedBack ──▶ closed, and on the phone by loop.Feed
+//
+// A household's application (救助申请) starts from a disposition, a visit or its record, at the window or on the phone:
+//
+//	draft, filled in from what is known ── loop.Apply, loop.FillApplication ──▶ submitted ⇄ supplement, asked once
+//	                                                                               │ loop.StepApplication, from here on
+//	   terminated ◀── uncooperative ── investigating ◀── accepted (30 working days start) ◀┘
+//	                                        │
+//	   objected, reinvestigating ◀── publicizing (7 days) ◀── preliminary, beside what the rules suggest
+//	        └──────────┬──────────────────┘
+//	             county_review ──▶ denied, told in writing ──▶ closed ◀── active ◀── confirmed
 package casework
 
 // Arrows names the function of server/loop behind each arrow of the picture; a test checks that they exist.
-var Arrows = []string{"ImportLeads", "Dispatch", "Assign", "Feed", "Receive", "Review", "Propose", "Verify", "Refer", "AnswerReferral", "FeedBack"}
+var Arrows = []string{"ImportLeads", "Dispatch", "Assign", "Feed", "Receive", "Review", "Propose", "Verify", "Refer", "AnswerReferral", "FeedBack",
+	"Apply", "FillApplication", "StepApplication"}

@@ -29,13 +29,15 @@ var Enums = map[string][]Term{
 	"purpose":    {{"photo", "现场照片"}, {"receipt", "票据"}, {"signature", "签名"}, {"mandate", "委托书"}, {"document", "材料"}},
 	"level":      {{"county", "县(市)"}, {"town", "镇(街道)"}, {"village", "村(社区)"}, {"grid", "网格"}, {"group", "组"}},
 	"sex":        {{"male", "男"}, {"female", "女"}},
-	"task_type":  {{"visit", "入户核实"}, {"correction", "退回补正"}, {"return_visit", "回访"}, {"check", "核查"}},
+	"task_type":  {{"visit", "入户核实"}, {"correction", "退回补正"}, {"return_visit", "回访"}, {"check", "核查"}, {"supplement", "申请补正"}},
 	"state": {{"new", "新线索"}, {"dispatched", "已派发"}, {"assigned", "已分派"}, {"visiting", "入户中"}, {"visited", "已入户"}, {"town_review", "镇级审核"},
 		{"returned", "已退回"}, {"proposed", "已提出处置"}, {"county_review", "县级核定"}, {"county_returned", "县级退回"}, {"conference", "一事一议"},
 		{"verified", "已核定"}, {"feedback_sent", "已反馈"}, {"closed", "已办结"}, {"transferred", "已转交"}, {"duplicate", "重复"},
 		{"draft", "草稿"}, {"submitted", "已提交"}, {"approved", "已通过"}, {"void", "已作废"}, {"sent", "已转办"}, {"accepted", "已受理"},
 		{"declined", "不予受理"}, {"in_progress", "办理中"}, {"delivered", "已落实"}, {"result_fed_back", "已反馈结果"}, {"open", "待办"}, {"done", "已完成"}, {"cancelled", "已取消"}, {"settled", "已处理"},
-		{"active", "在用"}, {"lost", "已报失"}, {"stolen", "已报被盗"}, {"retiring", "待停用"}, {"retired", "已停用"}, {"frozen", "已冻结"}, {"revoked", "已禁用"}},
+		{"supplement", "待补正"}, {"investigating", "调查中"}, {"preliminary", "已初审"}, {"publicizing", "公示中"}, {"objected", "公示有异议"},
+		{"reinvestigating", "重新调查"}, {"confirmed", "已确认"}, {"denied", "不予确认"}, {"terminated", "已终止"},
+		{"active", "有效"}, {"lost", "已报失"}, {"stolen", "已报被盗"}, {"retiring", "待停用"}, {"retired", "已停用"}, {"frozen", "已冻结"}, {"revoked", "已禁用"}},
 }
 
 // ValidEnum reports whether a code stands in a list.

@@ -50,12 +50,9 @@ func (s *FigureSpec) Has(column string) bool {
 // TotalRow is the key of the row that every record is counted in, once.
 const TotalRow = "total"
 
-// TownOf is the town that a region lies in, or the county for what lies at the county itself.
-func TownOf(region string) string {
-	if p := RegionPrefix(region); len(p) >= 9 {
-		return p[:9] + "000"
-	}
-	return CountyOf(region)
+// UnitOf is the town that a region lies in, or the county for what lies at the county itself.
+func UnitOf(region string) string {
+	return cmp.Or(TownOf(region), CountyOf(region))
 }
 
 // LeadFacts are what figures look at in a lead. Days are "2006-01-02", "" where it has not happened.

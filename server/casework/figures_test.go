@@ -73,10 +73,10 @@ func TestOnTimeIsTheDayOfTheProposal(t *testing.T) {
 	}
 }
 
-func TestTownOf(t *testing.T) {
+func TestUnitOf(t *testing.T) {
 	for region, town := range map[string]string{"430681102212-001": "430681102000", "430681102212": "430681102000", "430681102000": "430681102000",
 		"430681000000": "430681000000", "x": ""} {
-		if got := casework.TownOf(region); got != town {
+		if got := casework.UnitOf(region); got != town {
 			t.Errorf("%s: %q", region, got)
 		}
 	}

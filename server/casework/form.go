@@ -25,6 +25,7 @@ type Question struct {
 	CountsAs string // what classification takes the answer for, see Situate
 	// Amounts are what the choices of a select_one count for; a choice without one says nothing that could be counted.
 	Amounts   map[string]int64
+	Choices   []string // values of a select_one or select_multiple
 	Questions []Question
 }
 
@@ -62,7 +63,8 @@ func questions(v any, depth int) ([]Question, error) {
 	for _, item := range list {
 		m, _ := item.(map[string]any)
 		q := Question{Name: text(m, "name"), Type: text(m, "type"), Label: text(m, "label"), Required: flag(m, "required"),
-			Sealed: flag(m, "sealed"), MapsTo: text(m, "maps_to"), CountsAs: text(m, "counts_as"), Amounts: amounts(m["choices"])}
+			Sealed: flag(m, "sealed"), MapsTo: text(m, "maps_to"), CountsAs: text(m, "counts_as"), Amounts: amounts(m["choices"]),
+			Choices: choiceValues(m["choices"])}
 		if q.Name == "" {
 			return nil, NewError("form_invalid", "表单里有没有名称的问题。")
 		}
@@ -98,6 +100,16 @@ func amounts(choices any) map[string]int64 {
 		}
 	}
 	return m
+}
+
+// choiceValues lists what can be chosen.
+func choiceValues(choices any) (values []string) {
+	list, _ := choices.([]any)
+	for _, item := range list {
+		c, _ := item.(map[string]any)
+		values = append(values, text(c, "value"))
+	}
+	return values
 }
 
 // whole is a decoded integer.

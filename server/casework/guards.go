@@ -18,16 +18,35 @@ type Facts struct {
 	Result            string // the proposed disposition
 	FedBack           bool
 	ConferenceMinuted bool
+	// Of an application, besides Missing, RelativeOfStaff, and the visit that investigated it.
+	Agreed          bool // to the privacy notice, and to tell the truth
+	Unsigned        int  // adults who have not consented to the check of their means
+	SupplementAsked bool
+	OtherRunning    bool // another application of the household is under way
+	PublicationOver bool
+	CountyVisited   bool // the county made a visit of its own
+	Extended        bool
+	Reasoned        bool // a reason is given
 }
 
 // guards are the conditions of the tables by name. Each returns nil or says what is missing and what to do.
 var guards = map[string]func(Facts) error{
-	"visit_complete":   visitComplete,
-	"visit_reviewable": visitReviewable,
-	"not_own_visit":    notOwnVisit,
-	"approved_visit":   approvedVisit,
-	"duplicate_result": duplicateResult,
-	"fed_back":         func(f Facts) error { return require(f.FedBack, "办结前请先反馈处置结果。") },
+	"visit_complete":       visitComplete,
+	"visit_reviewable":     visitReviewable,
+	"not_own_visit":        notOwnVisit,
+	"approved_visit":       approvedVisit,
+	"duplicate_result":     duplicateResult,
+	"fed_back":             func(f Facts) error { return require(f.FedBack, "办结前请先反馈处置结果。") },
+	"application_complete": applicationComplete,
+	"acceptable":           acceptable,
+	"investigated":         investigated,
+	"publication_over":     publicationOver,
+	"county_visited":       countyVisited,
+	"extendable":           extendable,
+	"asked_once": func(f Facts) error {
+		return require(!f.SupplementAsked, "补正材料须一次性告知,已告知过一次,不能再次要求补正。")
+	},
+	"reasoned": func(f Facts) error { return require(f.Reasoned, "请写明理由。") },
 	"conference_minuted": func(f Facts) error {
 		return require(f.ConferenceMinuted, "一事一议后核定,请填写会议结论。")
 	},

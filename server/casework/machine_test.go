@@ -113,11 +113,44 @@ func ExampleMachine_String() {
 	// retiring         revoke         -> revoked          town_leader, admin, system
 	// lost             revoke         -> revoked          town_leader, admin, system
 	// frozen           revoke         -> revoked          town_leader, admin, system
+	//
+	// application (救助申请)
+	// (none)           start          -> draft            village_clerk, town_clerk
+	// (none)           submit         -> submitted        grid_worker, village_clerk, town_clerk [application_complete]
+	// draft            submit         -> submitted        grid_worker, village_clerk, town_clerk [application_complete]
+	// submitted        supplement     -> supplement       town_clerk, town_reviewer [asked_once]
+	// supplement       submit         -> submitted        grid_worker, village_clerk, town_clerk [application_complete]
+	// submitted        accept         -> accepted         town_clerk, town_reviewer [acceptable]
+	// accepted         investigate    -> investigating    town_reviewer
+	// investigating    opine          -> preliminary      town_reviewer [investigated]
+	// preliminary      publicize      -> publicizing      town_reviewer [not_own_visit]
+	// publicizing      object         -> objected         village_clerk, town_clerk, town_reviewer [reasoned]
+	// objected         reinvestigate  -> reinvestigating  town_reviewer
+	// publicizing      report         -> county_review    town_reviewer [publication_over]
+	// reinvestigating  report         -> county_review    town_reviewer [investigated]
+	// county_review    county_visit   -> county_review    bureau_officer [reasoned]
+	// county_review    confirm        -> confirmed        bureau_officer [county_visited]
+	// county_review    deny           -> denied           bureau_officer [reasoned]
+	// confirmed        activate       -> active           bureau_officer
+	// active           close          -> closed           bureau_officer [reasoned]
+	// denied           tell           -> closed           town_clerk, town_reviewer
+	// supplement       terminate      -> terminated       town_reviewer [reasoned]
+	// accepted         terminate      -> terminated       town_reviewer [reasoned]
+	// investigating    terminate      -> terminated       town_reviewer [reasoned]
+	// reinvestigating  terminate      -> terminated       town_reviewer [reasoned]
+	// accepted         extend         -> accepted         bureau_officer [extendable]
+	// investigating    extend         -> investigating    bureau_officer [extendable]
+	// preliminary      extend         -> preliminary      bureau_officer [extendable]
+	// publicizing      extend         -> publicizing      bureau_officer [extendable]
+	// objected         extend         -> objected         bureau_officer [extendable]
+	// reinvestigating  extend         -> reinvestigating  bureau_officer [extendable]
+	// county_review    extend         -> county_review    bureau_officer [extendable]
 }
 
 // willing are facts under which every guard holds.
 var willing = casework.Facts{Surveyor1: "a", Surveyor2: "b", SignedOne: true, SignedTwo: true, AdultSigned: true, Mode: "on_site", Met: "seen",
-	Reviewer: "c", HasApprovedVisit: true, Result: "duplicate", FedBack: true, ConferenceMinuted: true}
+	Reviewer: "c", HasApprovedVisit: true, Result: "duplicate", FedBack: true, ConferenceMinuted: true,
+	Agreed: true, PublicationOver: true, CountyVisited: true, Reasoned: true}
 
 func allRoles() []casework.Role {
 	list := []casework.Role{casework.RoleSystem}

@@ -135,4 +135,4 @@ var DeviceMachine = &Machine{"device", "设备", []Transition{
 
 // Machines lists every state machine.
 var Machines = []*Machine{LeadMachine, VisitMachine, DispositionMachine, ReferralMachine, TaskMachine, ReviewMachine, ConflictMachine, AmendmentMachine,
-	DeviceMachine}
+	DeviceMachine, ApplicationMachine}

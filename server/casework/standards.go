@@ -14,7 +14,7 @@ type Standard struct {
 	Region string // a 12-digit code; "" for everywhere
 	Area   string // "urban", "rural" or "all"
 	Value  int64
-	Unit   string // "fen_month", "fen_year", "fen_total", "permille", "months", "years", "count"
+	Unit   string // "fen_month", "fen_year", "fen_total", "permille", "months", "years", "count", "workdays", "days"
 	From   string // "2006-01-02"
 	Until  string // "" for no end
 	Source string // the document that sets it, or "demo"

@@ -84,6 +84,7 @@ func Mount(app *fiber.App, o Options) *API {
 	a.backlog()
 	a.dispositions()
 	a.referrals()
+	a.applications()
 	a.leads()
 	a.accounts()
 	a.devices()

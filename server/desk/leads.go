@@ -67,33 +67,40 @@ func (a *API) leads() {
 		}) (*empty, error) {
 			return done(a.Loop.MarkDuplicate(ctx, actor(ctx), in.ID, in.Body.Of))
 		})
-	huma.Register(a.huma, op(http.MethodGet, "/deadlines", "list-deadlines", "leads", "List the leads whose 40 working days are nearly or quite over, the most urgent first"),
+	huma.Register(a.huma, op(http.MethodGet, "/deadlines", "list-deadlines", "leads", "List the leads and applications whose time is nearly or quite over, the most urgent first"),
 		func(ctx context.Context, _ *empty) (*body[[]DueView], error) {
-			list, err := a.Loop.DueLeads(ctx, actor(ctx))
+			list, err := a.Loop.Deadlines(ctx, actor(ctx))
 			out := make([]DueView, len(list))
 			for i, x := range list {
-				out[i] = DueView{x.Ref.ID, x.Region, x.Town, x.Assignee, x.State, casework.Label("state", x.State), x.DueOn, x.Left, x.Overdue, x.Provisional}
+				lead := ""
+				if x.Ref.Kind == "lead" {
+					lead = x.Ref.ID
+				}
+				out[i] = DueView{x.Ref.Kind, x.Ref.ID, lead, x.Region, x.Town, x.Assignee, x.State, casework.Label("state", x.State), x.DueOn, x.Rule, x.Left, x.Overdue, x.Provisional}
 			}
 			return answer(out, err)
 		})
 	a.calendars()
 }
 
-// DueView is a lead whose deadline is near or over.
+// DueView is a lead or an application whose deadline is near or over.
 type DueView struct {
-	Lead        string `json:"lead"`
+	Kind        string `json:"kind" enum:"lead,application"`
+	ID          string `json:"id"`
+	Lead        string `json:"lead,omitempty" doc:"The id again where it is a lead."`
 	Region      string `json:"region"`
 	Town        string `json:"town"`
 	Assignee    string `json:"assignee,omitempty"`
 	State       string `json:"state"`
 	StateName   string `json:"state_name"`
 	DueOn       string `json:"due_on"`
+	Rule        string `json:"rule,omitempty" doc:"Behind an application's deadline."`
 	Left        int    `json:"left" doc:"Working days; negative once the deadline is over."`
 	Overdue     bool   `json:"overdue,omitempty"`
 	Provisional bool   `json:"provisional,omitempty" doc:"The year has no published calendar yet."`
 }
 
-// Recounted says how many leads got another deadline.
+// Recounted says how many leads and applications got another deadline.
 type Recounted struct {
 	Moved int `json:"moved"`
 }

@@ -53,7 +53,7 @@ type listInput struct {
 
 func (a *API) queues() {
 	for path, kind := range map[string]string{"/leads": "lead", "/visits": "visit", "/dispositions": "disposition", "/referrals": "referral", "/tasks": "task",
-		"/conflicts": "conflict", "/amendments": "amendment"} {
+		"/conflicts": "conflict", "/amendments": "amendment", "/applications": "application"} {
 		huma.Register(a.huma, op(http.MethodGet, path, "list-"+kind, "queues", "List "+kind+"s"),
 			func(ctx context.Context, in *listInput) (*body[Lines], error) {
 				list, err := a.Loop.Queue(ctx, actor(ctx), loop.Filter{Kind: kind, States: in.State, Region: in.Region, Owner: in.Owner,
@@ -95,7 +95,7 @@ type RecordView struct {
 	Written map[string]loop.Written `json:"written"`
 }
 
-// Answer is one question of a visit with its answer.
+// Answer is one question of a visit or an application with its answer.
 type Answer struct {
 	Question string `json:"question"`
 	Label    string `json:"label"`

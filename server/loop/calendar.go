@@ -51,9 +51,9 @@ func texts(v any) []string {
 	return out
 }
 
-// PublishCalendar takes a year's official arrangement and counts the deadlines of open leads anew that were
-// provisional or reach into that year. Former deadlines stay in the records' history. It returns how many leads got
-// another deadline.
+// PublishCalendar takes a year's official arrangement and counts the deadlines of open leads and applications anew that were
+// provisional or reach into that year. Former deadlines stay in the records' history. It returns how many got another
+// deadline.
 func (l *Loop) PublishCalendar(ctx context.Context, by casework.Actor, cal casework.Calendar) (moved int, err error) {
 	if err := cal.Check(); err != nil {
 		return 0, err
@@ -88,20 +88,41 @@ func anys(list []string) []any {
 	return out
 }
 
-// recount gives open leads the deadlines that today's calendars give.
+// recount gives open leads and applications the deadlines that today's calendars give.
 func (w *work) recount(year int) (moved int, err error) {
 	cals, err := w.calendars()
 	if err != nil {
 		return 0, err
 	}
-	q := Query{Kind: "lead", States: openLeads, Limit: 500}
+	standards, err := readStandards(w.tx)
+	if err != nil {
+		return 0, err
+	}
+	for _, kind := range []struct {
+		q   Query
+		one func(syncproto.Ref) (bool, error)
+	}{
+		{Query{Kind: "lead", States: openLeads, Limit: 500}, func(ref syncproto.Ref) (bool, error) { return w.recountLead(ref, year, cals) }},
+		{Query{Kind: "application", States: casework.ApplicationsRunning, Limit: 500},
+			func(ref syncproto.Ref) (bool, error) { return w.recountApplication(ref, year, standards, cals) }},
+	} {
+		n, err := w.recountEach(kind.q, kind.one)
+		if moved += n; err != nil {
+			return moved, err
+		}
+	}
+	return moved, nil
+}
+
+// recountEach counts the records of a query anew and returns how many changed.
+func (w *work) recountEach(q Query, one func(syncproto.Ref) (bool, error)) (moved int, err error) {
 	for {
 		page, err := w.tx.Find(q)
 		if err != nil {
 			return moved, err
 		}
 		for _, s := range page.Items {
-			changed, err := w.recountLead(s.Ref, year, cals)
+			changed, err := one(s.Ref)
 			if err != nil {
 				return moved, err
 			}
@@ -116,6 +137,26 @@ func (w *work) recount(year int) (moved int, err error) {
 	}
 }
 
+// recounts reports whether a deadline is counted anew once the calendar of a year appears.
+func recounts(b syncproto.Object, year int) bool {
+	return string(b.Get("due_provisional")) == "true" || b.Str("due_on") >= fmt.Sprintf("%d-01-01", year)
+}
+
+// recountApplication writes the new deadline of an application.
+func (w *work) recountApplication(ref syncproto.Ref, year int, standards casework.Standards, cals casework.Calendars) (bool, error) {
+	g := w.newGroup()
+	d, err := g.live(ref)
+	if err != nil || !recounts(d.rec.Body, year) {
+		return false, err
+	}
+	old := d.rec.Body.Str("due_on")
+	day, err := g.dueApplication(d, standards, cals)
+	if err != nil {
+		return false, err
+	}
+	return day != old, g.commit()
+}
+
 // recountLead writes a lead's new deadline, and that of its open tasks.
 func (w *work) recountLead(ref syncproto.Ref, year int, cals casework.Calendars) (bool, error) {
 	g := w.newGroup()
@@ -125,7 +166,7 @@ func (w *work) recountLead(ref syncproto.Ref, year int, cals casework.Calendars)
 	}
 	b := d.rec.Body
 	received, old := parseTime(b.Str("received_at")), b.Str("due_on")
-	if received == 0 || string(b.Get("due_provisional")) != "true" && old < fmt.Sprintf("%d-01-01", year) {
+	if received == 0 || !recounts(b, year) {
 		return false, nil
 	}
 	due, provisional, version := casework.Deadline(time.UnixMilli(received), LeadWorkdays, cals)

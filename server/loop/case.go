@@ -26,12 +26,12 @@ type Written struct {
 	Times *Times `json:"times,omitempty"`
 }
 
-// Case is everything about one visit, lead, disposition or referral that a desk needs to decide on it.
+// Case is everything about one visit, application, lead, disposition or referral that a desk needs to decide on it.
 type Case struct {
 	Record      Entity
 	Related     []Entity // every other record of the same root that bears on it
 	Form        *casework.Form
-	Differences []casework.Difference // of a visit, from the household's record
+	Differences []casework.Difference // of a visit or an application, from the household's record
 	Conflicts   []Entity
 	History     []Audit
 	Past        []PastVersion
@@ -91,7 +91,7 @@ func (w *work) fill(out *Case, by casework.Actor, d *draft, ring *syncproto.Keyr
 	if err != nil {
 		return err
 	}
-	if d.rec.Kind == "visit" {
+	if d.rec.Kind == "visit" || d.rec.Kind == "application" {
 		if err := w.compare(out, d, ring); err != nil {
 			return err
 		}
@@ -213,7 +213,7 @@ func (e *Entity) openInside(ring *syncproto.Keyring, body syncproto.Object) {
 	}
 }
 
-// compare adds the visit's form and its differences from the household's record.
+// compare adds the form of a visit or an application and its differences from the household's record.
 func (w *work) compare(out *Case, d *draft, ring *syncproto.Keyring) error {
 	form, err := formOf(w.stored, d.rec.Body)
 	if casework.CodeOf(err) == "form_unknown" {

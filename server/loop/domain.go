@@ -68,8 +68,14 @@ func checkChange(c *syncproto.Change, root syncproto.Ref) error {
 
 // locked reports whether a record in that state may no longer be written by a device; what is written then becomes an
 // amendment.
-func locked(kind, state string) bool {
-	return kind == "visit" && (state == "approved" || state == "void")
+func locked(kind, state string, op syncproto.Op) bool {
+	switch kind {
+	case "visit":
+		return state == "approved" || state == "void"
+	case "application": // once handed in, it does not vanish either
+		return !slices.Contains(casework.ApplicationsFilling, state) || op == syncproto.OpDelete && state == "supplement"
+	}
+	return false
 }
 
 // indexOf fills the columns that a record is found by, as the catalog names them.

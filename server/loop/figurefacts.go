@@ -17,7 +17,7 @@ func (c *counting) onTime(lead *syncproto.Record, region string) error {
 	}
 	f, err := c.leadFacts(lead)
 	if err == nil {
-		c.tally.Add(lead.ID, []string{casework.TownOf(region)}, []string{"received", f.OnTime(c.today)})
+		c.tally.Add(lead.ID, []string{casework.UnitOf(region)}, []string{"received", f.OnTime(c.today)})
 	}
 	return err
 }
@@ -74,7 +74,7 @@ func (c *counting) household(h *syncproto.Record, region string) error {
 	for _, raw := range h.Body.Get("categories").Items() {
 		categories = append(categories, raw.Str())
 	}
-	rows := []string{casework.TownOf(region)}
+	rows := []string{casework.UnitOf(region)}
 	if village := region[:min(len(region), 12)]; village != rows[0] {
 		rows = append(rows, village)
 	}

@@ -193,7 +193,7 @@ func (c *counting) label(key string) (string, error) {
 	}
 	body, err := syncproto.ParseObject(s.Body)
 	label := strings.Clone(body.Str("name"))
-	if town := casework.TownOf(key); err == nil && town != key {
+	if town := casework.UnitOf(key); err == nil && town != key {
 		above, err := c.label(town)
 		if err != nil {
 			return "", err

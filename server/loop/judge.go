@@ -247,7 +247,7 @@ func (t *trial) change(c *syncproto.Change, v syncproto.Version) (syncproto.Chan
 			return "", err
 		}
 	}
-	if d.exists && c.Op != syncproto.OpPut && locked(c.Ref.Kind, d.before) {
+	if d.exists && c.Op != syncproto.OpPut && locked(c.Ref.Kind, d.before, c.Op) {
 		t.code = syncproto.CodeAmendment
 		return syncproto.StatusConflict, t.amend(c, d, v)
 	}

@@ -1,5 +1,5 @@
 // Package loop holds the verbs of the closed loop, one transaction each: receive, feed, import, dispatch, assign,
-// review, propose, verify, refer, feed back. The file names are the verbs. Rules are server/casework's, bytes are
+// review, propose, verify, refer, feed back, apply. The file names are the verbs. Rules are server/casework's, bytes are
 // syncproto's; this package brings them together and says in ports.go what it needs from a store.
 package loop
 

@@ -1,9 +1,11 @@
 package loop
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"aidloop/server/casework"
@@ -14,41 +16,49 @@ import (
 // and the weekends between.
 const farthestWarning = 30
 
-// DueLead is a running lead whose deadline is near or over.
-type DueLead struct {
+// Due is a running lead or application whose deadline is near or over.
+type Due struct {
 	Ref         syncproto.Ref
 	Region      string
 	Town        string
-	Assignee    string
+	Assignee    string // the worker
 	State       string
 	DueOn       string
-	Left        int  // working days, negative once the deadline is over
-	Overdue     bool // the deadline is over
-	Provisional bool // the year has no published calendar yet
+	Rule        string // behind an application's deadline, in words
+	Left        int    // working days, negative once the deadline is over
+	Overdue     bool   // the deadline is over
+	Provisional bool   // the year has no published calendar yet
 }
 
-// DueLeads lists the running leads of the caller's region that call for a warning, the most urgent first, at most 500.
-func (l *Loop) DueLeads(ctx context.Context, by casework.Actor) (list []DueLead, err error) {
+// Deadlines lists the running leads and applications of the caller's region that call for a warning, the most urgent
+// first, at most 500 of each.
+func (l *Loop) Deadlines(ctx context.Context, by casework.Actor) (list []Due, err error) {
 	if err := by.May(casework.VerbList, casework.Subject{Kind: "lead", Region: by.Region}); err != nil {
 		return nil, err
 	}
 	err = l.store.Read(ctx, func(tx ReadTx) error {
-		list, _, err = l.dueLeads(tx, casework.RegionPrefix(by.Region), "", 500)
+		prefix := casework.RegionPrefix(by.Region)
+		if list, _, err = l.dueOf(tx, Query{Kind: "lead", States: casework.LeadsRunning, Region: prefix, Limit: 500}); err != nil {
+			return err
+		}
+		more, _, err := l.dueOf(tx, Query{Kind: "application", States: casework.ApplicationsRunning, Region: prefix, Limit: 500})
+		list = append(list, more...)
+		slices.SortStableFunc(list, func(a, b Due) int { return cmp.Compare(a.DueOn, b.DueOn) })
 		return err
 	})
 	return list, err
 }
 
-// dueLeads is a page of them, in order of deadlines.
-func (l *Loop) dueLeads(tx ReadTx, prefix, after string, limit int) (list []DueLead, next string, err error) {
-	list = []DueLead{}
+// dueOf is a page of them, in order of deadlines.
+func (l *Loop) dueOf(tx ReadTx, q Query) (list []Due, next string, err error) {
+	list = []Due{}
 	now := l.clock()
 	calendars, err := calendarsOf(storedIn(tx), now)
 	if err != nil {
 		return nil, "", err
 	}
-	page, err := tx.Find(Query{Kind: "lead", States: casework.LeadsRunning, Region: prefix, ByDue: true, After: after, Limit: limit,
-		DueTo: now.In(beijing).AddDate(0, 0, farthestWarning).Format(time.DateOnly)})
+	q.ByDue, q.DueTo = true, now.In(beijing).AddDate(0, 0, farthestWarning).Format(time.DateOnly)
+	page, err := tx.Find(q)
 	if err != nil {
 		return nil, "", err
 	}
@@ -61,8 +71,12 @@ func (l *Loop) dueLeads(tx ReadTx, prefix, after string, limit int) (list []DueL
 		if err != nil {
 			continue // dispatched by an older program without a deadline
 		}
-		x := DueLead{Ref: s.Ref, Region: regionOf(s.Bucket), Town: b.Str("town"), Assignee: b.Str("assignee"), State: b.Str("state"), DueOn: b.Str("due_on"),
+		x := Due{Ref: s.Ref, Region: regionOf(s.Bucket), Town: b.Str("town"), Assignee: b.Str("assignee"), State: b.Str("state"), DueOn: b.Str("due_on"),
+			Rule: b.Str("due_rule"),
 			Left: casework.WorkdaysLeft(now, due, calendars), Provisional: string(b.Get("due_provisional")) == "true"}
+		if s.Ref.Kind == "application" {
+			x.Town, x.Assignee = casework.TownOf(x.Region), b.Str("worker")
+		}
 		x.Overdue = now.In(beijing).Format(time.DateOnly) > x.DueOn
 		if x.Overdue {
 			x.Left = min(x.Left, -1) // also where nobody has worked since
@@ -79,9 +93,9 @@ func (l *Loop) dueLeads(tx ReadTx, prefix, after string, limit int) (list []DueL
 // were left.
 func (l *Loop) Remind(ctx context.Context) (n int, err error) {
 	for after := ""; ; {
-		var list []DueLead
+		var list []Due
 		if err := l.store.Read(ctx, func(tx ReadTx) error {
-			list, after, err = l.dueLeads(tx, "", after, 200)
+			list, after, err = l.dueOf(tx, Query{Kind: "lead", States: casework.LeadsRunning, After: after, Limit: 200})
 			return err
 		}); err != nil {
 			return n, err
@@ -108,7 +122,7 @@ func (l *Loop) Remind(ctx context.Context) (n int, err error) {
 }
 
 // remind tells the worker of one lead, unless he has been told.
-func (w *work) remind(x *DueLead) (told bool, err error) {
+func (w *work) remind(x *Due) (told bool, err error) {
 	if x.Assignee == "" {
 		return false, nil
 	}

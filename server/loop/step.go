@@ -12,6 +12,7 @@ import (
 var machines = map[string]*casework.Machine{
 	"lead": casework.LeadMachine, "visit": casework.VisitMachine, "disposition": casework.DispositionMachine,
 	"referral": casework.ReferralMachine, "task": casework.TaskMachine, "conflict": casework.ConflictMachine, "amendment": casework.AmendmentMachine,
+	"application": casework.ApplicationMachine,
 }
 
 // step takes a record one transition on and writes the fields that go with it. Sets of the server on its own account
@@ -37,6 +38,9 @@ func (t *trial) act(c *syncproto.Change, v syncproto.Version) error {
 	if m == nil {
 		return reject(syncproto.CodeBadChange, "")
 	}
+	if c.Ref.Kind == "application" && c.Act != "submit" {
+		return reject(syncproto.CodeNotAllowed, "") // every other step has effects that only a desk's verb brings
+	}
 	d, err := t.g.open(c.Ref)
 	if err != nil {
 		return err
@@ -48,10 +52,14 @@ func (t *trial) act(c *syncproto.Change, v syncproto.Version) error {
 		return err
 	}
 	facts := casework.Facts{}
-	if c.Ref.Kind == "visit" {
-		if facts, err = t.g.visitFacts(d); err != nil {
-			return err
-		}
+	switch c.Ref.Kind {
+	case "visit":
+		facts, err = t.g.visitFacts(d)
+	case "application":
+		facts, err = t.g.applicationFacts(d)
+	}
+	if err != nil {
+		return err
 	}
 	to, err := m.Next(d.rec.Body.Str("state"), c.Act, casework.Role(t.j.user.Role), facts)
 	switch casework.CodeOf(err) {
@@ -75,11 +83,19 @@ func (t *trial) act(c *syncproto.Change, v syncproto.Version) error {
 }
 
 // follow does what the transitions of a device's group entail: a submitted visit takes its lead along to the town's
-// review, and the task that asked for it is done.
+// review, and the task that asked for it is done; a submitted application waits at the town's window.
 func (g *group) follow(user string) error {
 	for _, d := range slices.Clone(g.order) {
 		state := d.rec.Body.Str("state")
-		if !d.dirty || d.rec.Kind != "visit" || state != "submitted" || d.before == state {
+		if !d.dirty || state != "submitted" || d.before == state {
+			continue
+		}
+		if d.rec.Kind == "application" {
+			if err := g.applied(d, user); err != nil {
+				return err
+			}
+		}
+		if d.rec.Kind != "visit" {
 			continue
 		}
 		kind := "visit"

@@ -42,15 +42,23 @@ func (g *group) visitFacts(d *draft) (casework.Facts, error) {
 		SignedOne: given("q_sign_surveyor_1"), SignedTwo: given("q_sign_surveyor_2"), AdultSigned: given("q_sign_adult"),
 		RefusalReason: given("q_sign_refusal_reason"), Witness: given("q_sign_witness"),
 	}
+	var err error
+	f.Missing, err = g.missing(d)
+	return f, err
+}
+
+// missing are the labels of the required questions of a record's form that are asked and have no answer. A newer form
+// than the server has misses nothing: the guards that need no form still hold.
+func (g *group) missing(d *draft) (labels []string, err error) {
 	form, err := g.form(d)
 	if casework.CodeOf(err) == "form_unknown" {
-		return f, nil // a newer form than the server has: the guards that need no form still hold
+		return nil, nil
 	}
 	if err != nil {
-		return f, err
+		return nil, err
 	}
-	missing := form.Missing(func(name string) (any, bool) {
-		v := b.Get(form.Field(name))
+	for _, name := range form.Missing(func(name string) (any, bool) {
+		v := d.rec.Body.Get(form.Field(name))
 		if v == nil {
 			return nil, false
 		}
@@ -59,12 +67,11 @@ func (g *group) visitFacts(d *draft) (casework.Facts, error) {
 		}
 		x, err := v.Decode()
 		return x, err == nil
-	})
-	for _, name := range missing {
+	}) {
 		q, _ := form.Question(name)
-		f.Missing = append(f.Missing, q.Label)
+		labels = append(labels, q.Label)
 	}
-	return f, nil
+	return labels, nil
 }
 
 // opened is a record's fields in the open, as Go values. A value whose key is missing is left out.

@@ -1,0 +1,259 @@
+package loop
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"aidloop/server/casework"
+	"aidloop/syncproto"
+)
+
+// ApplicationStep takes an application one step on. Actions are those of casework.ApplicationMachine but for start and
+// submit.
+type ApplicationStep struct {
+	Application string
+	Action      string
+	Reason      string    // sealed, at most 1000 characters; needed where the machine's guard or a difference asks for it
+	Questions   []Comment // with supplement: every question that is missing something
+	Categories  []string  // with opine, confirm, and a report after an investigation anew
+	Relative    bool      // with accept: the applicant is a near relative of staff, whatever the form says
+}
+
+// applicationAct is one action at a desk: who may take it, and where its time, its author and its reason are written.
+type applicationAct struct {
+	verb         casework.Verb
+	at, by, text string
+	notice       string // the title of what the worker's phone is told; "" for nothing
+}
+
+var applicationActs = map[string]applicationAct{
+	"supplement":    {casework.VerbAcceptApplication, "supplement_at", "", "supplement_text", "救助申请需一次性补正"},
+	"accept":        {casework.VerbAcceptApplication, "accepted_at", "accepted_by", "", "救助申请已受理"},
+	"investigate":   {casework.VerbReviewApplication, "investigating_at", "", "", "救助申请已启动入户调查"},
+	"opine":         {casework.VerbReviewApplication, "opinion_at", "opinion_by", "opinion_reason", ""},
+	"publicize":     {casework.VerbReviewApplication, "published_at", "", "", ""},
+	"object":        {casework.VerbRegisterObjection, "objected_at", "objection_by", "objection", ""},
+	"reinvestigate": {casework.VerbReviewApplication, "reinvestigating_at", "", "", "救助申请须重新调查"},
+	"report":        {casework.VerbReviewApplication, "reported_at", "", "", ""},
+	"extend":        {casework.VerbDecideApplication, "", "", "extension_reason", ""},
+	"county_visit":  {casework.VerbDecideApplication, "county_visit_at", "county_visit_by", "county_visit_note", ""},
+	"confirm":       {casework.VerbDecideApplication, "decided_at", "decided_by", "decision_reason", "救助申请已确认"},
+	"deny":          {casework.VerbDecideApplication, "decided_at", "decided_by", "decision_reason", "救助申请未获确认,须书面告知申请人"},
+	"tell":          {casework.VerbAcceptApplication, "told_at", "", "", ""},
+	"activate":      {casework.VerbDecideApplication, "activated_at", "", "", "救助已生效"},
+	"close":         {casework.VerbDecideApplication, "closed_at", "", "closed_reason", "救助已结束"},
+	"terminate":     {casework.VerbReviewApplication, "terminated_at", "", "terminated_reason", "救助申请已终止"},
+}
+
+// StepApplication takes an application one step on: accepted or sent back for its only supplement at the window,
+// investigated, judged, put on the board and reported by the town, decided by the county. At the town's opinion and the
+// county's decision the rules' suggestion is kept beside what people decided, and a difference needs a reason. What
+// concerns the worker arrives on his phone; the time that runs next is written into the application.
+func (l *Loop) StepApplication(ctx context.Context, by casework.Actor, in ApplicationStep) error {
+	act, ok := applicationActs[in.Action]
+	if !ok {
+		return casework.NewError(casework.CodeInvalidValue, "请选择救助申请的办理步骤。")
+	}
+	in.Reason = clipRunes(in.Reason, 1000)
+	return l.run(ctx, func(w *work) error {
+		g := w.newGroup()
+		d, err := g.visible(by, act.verb, syncproto.Ref{Kind: "application", ID: in.Application})
+		if err != nil {
+			return err
+		}
+		if d.rec.Root.Kind != "household" {
+			return casework.NewError(casework.CodeInvalidValue, "请先为该线索建立家庭档案,再办理救助申请。")
+		}
+		s := &applying{g: g, d: d, by: by, in: in, fields: map[string]any{}}
+		if s.standards, err = readStandards(w.tx); err != nil {
+			return err
+		}
+		if err := s.take(act); err != nil {
+			return err
+		}
+		w.auditBy(by, "application_"+in.Action, d.rec.Ref, d.rec.Root, nil)
+		return g.commit()
+	})
+}
+
+// applying is one step of one application.
+type applying struct {
+	g         *group
+	d         *draft
+	by        casework.Actor
+	in        ApplicationStep
+	standards casework.Standards
+	fields    map[string]any
+}
+
+func (s *applying) take(act applicationAct) error {
+	facts, err := s.g.applicationFacts(s.d)
+	if err != nil {
+		return err
+	}
+	facts.Reviewer, facts.Reasoned = s.by.UserID, s.in.Reason != ""
+	now := s.g.w.clockTime()
+	for name, v := range map[string]string{act.at: now, act.by: s.by.UserID, act.text: s.in.Reason} {
+		if name != "" && v != "" {
+			s.fields[name] = v
+		}
+	}
+	again := s.in.Action == "report" && s.d.rec.Body.Str("state") == "reinvestigating"
+	// The machine answers first, so that who may not take the step learns nothing of what it would find.
+	if _, err := casework.ApplicationMachine.Next(s.d.rec.Body.Str("state"), s.in.Action, s.by.Role, facts); err != nil {
+		return err
+	}
+	if err := s.effect(again); err != nil {
+		return err
+	}
+	if err := s.g.step(s.d, s.in.Action, s.by.Role, facts, s.fields); err != nil {
+		return err
+	}
+	calendars, err := s.g.w.calendars()
+	if err != nil {
+		return err
+	}
+	if _, err := s.g.dueApplication(s.d, s.standards, calendars); err != nil || act.notice == "" {
+		return err
+	}
+	return s.g.notify(s.d.rec.Body.Str("worker"), "application", act.notice, s.in.Reason, s.d.rec.Ref)
+}
+
+// effect does what belongs to single actions.
+func (s *applying) effect(again bool) error {
+	switch s.in.Action {
+	case "supplement":
+		return s.supplement()
+	case "accept":
+		if s.in.Relative {
+			s.fields["staff_relative"] = true
+		}
+	case "opine":
+		return s.opine()
+	case "report":
+		if again {
+			return s.opine()
+		}
+	case "publicize":
+		t, err := s.g.applicationTimes(s.d)
+		if err != nil {
+			return err
+		}
+		s.fields["published_until"], err = casework.PublicationEnd(time.UnixMilli(s.g.w.now), t, s.standards)
+		return err
+	case "extend":
+		s.fields["extended"] = true
+	case "confirm":
+		if err := casework.CheckDecision(s.in.Categories); err != nil {
+			return err
+		}
+		return s.decide(s.in.Categories)
+	case "deny":
+		return s.decide(nil)
+	case "activate":
+		return s.recategorise(casework.Granted)
+	case "close":
+		return s.recategorise(casework.Withdrawn)
+	case "terminate":
+		return s.g.closeTasks(s.d, "supplement")
+	}
+	return nil
+}
+
+// supplement asks for everything that is missing at once, as a task on the worker's phone.
+func (s *applying) supplement() error {
+	questions, err := s.g.checkComments(s.d, s.in.Questions)
+	if err != nil {
+		return err
+	}
+	names := make([]any, len(s.in.Questions))
+	for i, c := range s.in.Questions {
+		names[i] = c.Question
+	}
+	s.fields["supplement_questions"] = names
+	worker := s.d.rec.Body.Str("worker")
+	if worker == "" {
+		return nil
+	}
+	return s.g.openTask(s.d, worker, "supplement", fmt.Sprintf("救助申请补正:%d个问题", len(questions)), questions)
+}
+
+// opine writes the town's opinion beside what the rules suggest. No categories say that the town does not recommend help.
+func (s *applying) opine() error {
+	if len(s.in.Categories) > 0 {
+		if err := casework.CheckDecision(s.in.Categories); err != nil {
+			return err
+		}
+	}
+	suggestion, _, err := s.weigh(s.in.Categories)
+	if err != nil {
+		return err
+	}
+	visit, err := s.g.investigation(s.d)
+	if err != nil {
+		return err
+	}
+	if visit != nil {
+		s.fields["investigation"] = visit.ID
+	}
+	s.fields["opinion_at"], s.fields["opinion_by"], s.fields["opinion_reason"] = s.g.w.clockTime(), s.by.UserID, optional(s.in.Reason)
+	s.fields["opinion_categories"], s.fields["opinion_suggested"] = anys(s.in.Categories), suggestion
+	return nil
+}
+
+// weigh compares what people decide with what the rules suggest. A difference needs a reason, and so does a decision that
+// the rules could suggest nothing for.
+func (s *applying) weigh(categories []string) (list any, suggestion *casework.Suggestion, err error) {
+	suggestion, why, err := s.g.suggested(s.d, s.standards)
+	if err != nil {
+		return nil, nil, err
+	}
+	if suggestion == nil {
+		if s.in.Reason == "" {
+			return nil, nil, casework.NewError(casework.CodeGuardFailed, "系统没有给出建议("+why+"),请写明理由。")
+		}
+		return nil, nil, nil
+	}
+	if s.in.Reason == "" && casework.Differs(categories, suggestion.Categories) {
+		return nil, nil, casework.NewError(casework.CodeGuardFailed, "与系统建议的类别不一致,请写明理由。")
+	}
+	return anys(suggestion.Categories), suggestion, nil
+}
+
+// decide writes the county's decision beside what the rules suggest, with every condition in words.
+func (s *applying) decide(categories []string) error {
+	list, suggestion, err := s.weigh(categories)
+	if err != nil {
+		return err
+	}
+	s.fields["categories"], s.fields["suggested"] = anys(categories), list
+	if suggestion == nil {
+		return nil
+	}
+	basis := make([]any, len(suggestion.Findings))
+	for i, f := range suggestion.Findings {
+		basis[i] = map[string]any{"category": f.Category, "met": f.Met, "text": f.Text}
+	}
+	s.fields["suggested_rules"], s.fields["suggested_basis"] = suggestion.Rules, basis
+	if len(categories) == 1 && categories[0] == "RIGID" {
+		s.fields["valid_until"] = optional(suggestion.ValidUntil)
+	}
+	return nil
+}
+
+// recategorise writes what an application's decision makes of the household's categories.
+func (s *applying) recategorise(change func(before, decided []string) []string) error {
+	h, err := s.g.live(s.d.rec.Root)
+	if err != nil {
+		return err
+	}
+	list := func(d *draft) (codes []string) {
+		for _, c := range d.rec.Body.Get("categories").Items() {
+			codes = append(codes, c.Str())
+		}
+		return codes
+	}
+	_, err = s.g.serverSet(h.rec.Ref, map[string]any{"categories": anys(change(list(h), list(s.d)))})
+	return err
+}
