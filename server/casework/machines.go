@@ -1,5 +1,7 @@
 package casework
 
+import "slices"
+
 var (
 	worker   = []Role{RoleGridWorker}
 	reviewer = []Role{RoleTownReviewer}
@@ -10,6 +12,15 @@ var (
 	dept     = []Role{RoleDeptOfficer}
 	keepers  = []Role{RoleTownLeader, RoleAdmin, RoleSystem} // of phones
 )
+
+// phoneSteps are the steps that a phone takes by an act of its own, by kind. Every other one has effects or guards that
+// only a desk's verb brings, whoever holds the phone.
+var phoneSteps = map[string][]string{
+	"visit": {"submit"}, "application": {"submit"}, "lead": {"start"}, "conflict": {"settle"},
+}
+
+// OnPhones reports whether a step on records of a kind can be taken by an act that a phone pushes.
+func OnPhones(kind, action string) bool { return slices.Contains(phoneSteps[kind], action) }
 
 // LeadMachine takes a warning lead from its arrival to its closing. On time means: proposed by the deadline. Overdue
 // is derived, not a state.

@@ -326,3 +326,25 @@ func TestRevokedPhonesWorkIsKeptApart(t *testing.T) {
 	}
 	c.balanced()
 }
+
+// Every step but a phone's own has effects or guards that only a desk's verb brings: whoever holds the phone, and whatever
+// his role may do at the desk, it is not taken by a push.
+func TestPhonesTakeNoStepOfTheDesk(t *testing.T) {
+	c := newCounty(t)
+	cast := c.world.Cast()
+	home := cast.Missed.Household
+	worker, reviewer := c.phone(cast.SurveyorOne), c.phone(cast.TownReviewer)
+	if err := c.loop.Grant(t.Context(), casework.System, loop.GridGrant{User: cast.TownReviewer.ID, Grid: cast.Grid.Code}); err != nil {
+		t.Fatal(err)
+	}
+	if out := worker.push(worker.group(refOf(home), worker.visit(home, "", "v1")...)); out.Status != syncproto.GroupJudged {
+		t.Fatalf("%+v", out)
+	}
+	visit := syncproto.Ref{Kind: "visit", ID: "v1"}
+	for _, step := range []string{"approve", "return", "void"} {
+		out := reviewer.push(reviewer.group(refOf(home), syncproto.Change{Op: syncproto.OpAct, Ref: visit, Act: step}))
+		if body, _ := c.record(visit); out.Status != syncproto.GroupRejected || out.Code != syncproto.CodeNotAllowed || body.Str("state") != "submitted" {
+			t.Errorf("%s: %+v, the visit is %s", step, out, body.Str("state"))
+		}
+	}
+}

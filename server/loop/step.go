@@ -38,8 +38,8 @@ func (t *trial) act(c *syncproto.Change, v syncproto.Version) error {
 	if m == nil {
 		return reject(syncproto.CodeBadChange, "")
 	}
-	if c.Ref.Kind == "application" && c.Act != "submit" {
-		return reject(syncproto.CodeNotAllowed, "") // every other step has effects that only a desk's verb brings
+	if !casework.OnPhones(c.Ref.Kind, c.Act) {
+		return reject(syncproto.CodeNotAllowed, "")
 	}
 	d, err := t.g.open(c.Ref)
 	if err != nil {
