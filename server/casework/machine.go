@@ -62,6 +62,11 @@ func (m *Machine) foreign(action string, actor Role) bool {
 	return exists
 }
 
+// Knows reports whether the table has the action at all.
+func (m *Machine) Knows(action string) bool {
+	return slices.ContainsFunc(m.Table, func(t Transition) bool { return t.Action == action })
+}
+
 // States lists the states of the table in order of first appearance.
 func (m *Machine) States() []string {
 	var list []string
