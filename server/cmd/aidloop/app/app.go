@@ -2,6 +2,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -37,6 +38,7 @@ type Config struct {
 	Version   string
 	Clock     loop.Clock // nil for the machine's
 	Log       *slog.Logger
+	Patience  time.Duration // how long Close waits for requests that are under way; 0: 20 s
 }
 
 // Check says what is wrong with a configuration, before anything is opened.
@@ -201,6 +203,7 @@ func (a *App) Wait(ctx context.Context) error {
 const shutdownTime = 20 * time.Second
 
 // Close stops: live connections end, pushes that are under way commit or are refused whole, the store is closed last.
+// Whoever still sends after Config.Patience is cut off, which loses nothing: no answer was given.
 func (a *App) Close() error {
 	if a.stop != nil {
 		a.stop()
@@ -210,8 +213,12 @@ func (a *App) Close() error {
 	if a.listener != nil {
 		_ = a.listener.Close() // fiber closes it too, unless it is stopped before it began
 	}
-	err := a.fiber.ShutdownWithTimeout(shutdownTime)
-	if errors.Is(err, net.ErrClosed) {
+	err := a.fiber.ShutdownWithTimeout(cmp.Or(a.cfg.Patience, shutdownTime))
+	switch {
+	case errors.Is(err, net.ErrClosed):
+		err = nil
+	case errors.Is(err, context.DeadlineExceeded):
+		a.cfg.Log.Warn("cut off connections that were still sending", "after", cmp.Or(a.cfg.Patience, shutdownTime))
 		err = nil
 	}
 	if a.listener != nil {
