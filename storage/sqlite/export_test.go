@@ -2,3 +2,6 @@ package sqlite
 
 // FeedSQL lets a test ask SQLite how it would run the feed.
 const FeedSQL = feedSQL
+
+// TombstoneSQL lets a test ask how it would look for tombstones.
+const TombstoneSQL = tombstoneSQL
