@@ -117,21 +117,7 @@ func (r *Request) add(f Frame, at int) error {
 	case FrameHello:
 		return f.Decode(&r.Hello)
 	case FrameGroup:
-		g, err := ParseGroupFrame(f.Payload)
-		if err != nil {
-			return err
-		}
-		if r.Sign != nil || r.Want != nil || r.Witness != nil {
-			return Refuse(CodeMalformed, "a group frame behind the sign or want frame")
-		}
-		if n := len(r.Groups); n > 0 && r.Groups[n-1].Last()+1 != g.Dseq {
-			return Refuse(CodeMalformed, "group frames out of order")
-		}
-		if len(r.Groups) == MaxPushGroups {
-			return Refuse(CodeTooLarge, "more groups than allowed in one push")
-		}
-		r.Groups = append(r.Groups, g)
-		return nil
+		return r.addGroup(f.Payload)
 	case FrameSign:
 		if r.Sign != nil || len(r.Groups) == 0 {
 			return Refuse(CodeMalformed, "a sign frame without groups, or twice")
@@ -171,6 +157,24 @@ func (r *Request) add(f Frame, at int) error {
 		return r.Want.check()
 	}
 	return nil // a frame of a later version: what else is in the request is taken all the same
+}
+
+func (r *Request) addGroup(payload []byte) error {
+	g, err := ParseGroupFrame(payload)
+	if err != nil {
+		return err
+	}
+	if r.Sign != nil || r.Want != nil || r.Witness != nil {
+		return Refuse(CodeMalformed, "a group frame behind the sign or want frame")
+	}
+	if n := len(r.Groups); n > 0 && r.Groups[n-1].Last()+1 != g.Dseq {
+		return Refuse(CodeMalformed, "group frames out of order")
+	}
+	if len(r.Groups) == MaxPushGroups {
+		return Refuse(CodeTooLarge, "more groups than allowed in one push")
+	}
+	r.Groups = append(r.Groups, g)
+	return nil
 }
 
 func (r *Request) finish(f Frame, frames int, rest []byte) error {

@@ -93,6 +93,22 @@ func (a *API) devices() {
 			return done(a.Loop.RevokeDevice(ctx, actor(ctx), in.ID))
 		})
 	a.deviceSteps()
+	a.held()
+	huma.Register(a.huma, op(http.MethodGet, "/audit", "list-audit", "devices", "Who did what"),
+		func(ctx context.Context, in *struct {
+			Before int64 `query:"before" minimum:"0" doc:"Entries older than this id."`
+			Limit  int   `query:"limit" minimum:"1" maximum:"500" default:"100"`
+		}) (*body[[]AuditView], error) {
+			list, err := a.Loop.AuditTrail(ctx, actor(ctx), in.Before, in.Limit)
+			out := make([]AuditView, len(list))
+			for i, e := range list {
+				out[i] = AuditView{e.ID, millis(e.At), e.Actor, e.Role, e.Verb, e.Ref.String(), e.Root.String(), e.Details}
+			}
+			return answer(out, err)
+		})
+}
+
+func (a *API) held() {
 	huma.Register(a.huma, op(http.MethodGet, "/held", "list-held", "devices", "List what phones sent and could not be applied"),
 		func(ctx context.Context, _ *empty) (*body[[]HeldView], error) {
 			list, err := a.Loop.HeldGroups(ctx, actor(ctx))
@@ -116,18 +132,6 @@ func (a *API) devices() {
 				return nil, wrap(err)
 			}
 			return answer(*o, nil)
-		})
-	huma.Register(a.huma, op(http.MethodGet, "/audit", "list-audit", "devices", "Who did what"),
-		func(ctx context.Context, in *struct {
-			Before int64 `query:"before" minimum:"0" doc:"Entries older than this id."`
-			Limit  int   `query:"limit" minimum:"1" maximum:"500" default:"100"`
-		}) (*body[[]AuditView], error) {
-			list, err := a.Loop.AuditTrail(ctx, actor(ctx), in.Before, in.Limit)
-			out := make([]AuditView, len(list))
-			for i, e := range list {
-				out[i] = AuditView{e.ID, millis(e.At), e.Actor, e.Role, e.Verb, e.Ref.String(), e.Root.String(), e.Details}
-			}
-			return answer(out, err)
 		})
 }
 

@@ -67,19 +67,7 @@ func (a *API) leads() {
 		}) (*empty, error) {
 			return done(a.Loop.MarkDuplicate(ctx, actor(ctx), in.ID, in.Body.Of))
 		})
-	huma.Register(a.huma, op(http.MethodGet, "/deadlines", "list-deadlines", "leads", "List the leads and applications whose time is nearly or quite over, the most urgent first"),
-		func(ctx context.Context, _ *empty) (*body[[]DueView], error) {
-			list, err := a.Loop.Deadlines(ctx, actor(ctx))
-			out := make([]DueView, len(list))
-			for i, x := range list {
-				lead := ""
-				if x.Ref.Kind == "lead" {
-					lead = x.Ref.ID
-				}
-				out[i] = DueView{x.Ref.Kind, x.Ref.ID, lead, x.Region, x.Town, x.Assignee, x.State, casework.Label("state", x.State), x.DueOn, x.Rule, x.Left, x.Overdue, x.Provisional}
-			}
-			return answer(out, err)
-		})
+	a.deadlines()
 	a.calendars()
 }
 
@@ -103,6 +91,22 @@ type DueView struct {
 // Recounted says how many leads and applications got another deadline.
 type Recounted struct {
 	Moved int `json:"moved"`
+}
+
+func (a *API) deadlines() {
+	huma.Register(a.huma, op(http.MethodGet, "/deadlines", "list-deadlines", "leads", "List the leads and applications whose time is nearly or quite over, the most urgent first"),
+		func(ctx context.Context, _ *empty) (*body[[]DueView], error) {
+			list, err := a.Loop.Deadlines(ctx, actor(ctx))
+			out := make([]DueView, len(list))
+			for i, x := range list {
+				lead := ""
+				if x.Ref.Kind == "lead" {
+					lead = x.Ref.ID
+				}
+				out[i] = DueView{x.Ref.Kind, x.Ref.ID, lead, x.Region, x.Town, x.Assignee, x.State, casework.Label("state", x.State), x.DueOn, x.Rule, x.Left, x.Overdue, x.Provisional}
+			}
+			return answer(out, err)
+		})
 }
 
 func (a *API) calendars() {

@@ -55,26 +55,28 @@ func (l *Loop) Exchange(ctx context.Context, p Push, reader *Reader) ([]byte, er
 		out = syncproto.AppendJSON(out, syncproto.FrameReceipt, pushed.Receipt)
 		frames += 2
 	}
-	more := false
-	if req.Want != nil {
-		code := mayPull(reader, dev)
-		if !req.Hello.Speaks() { // it may push all the same, since nothing that was captured is turned away
-			code = syncproto.CodeVersion
-		}
-		if code != "" {
-			out = syncproto.AppendJSON(out, syncproto.FrameFault, syncproto.Fault{Code: code, Message: code.Words()})
-			frames++
-		} else {
-			var n int
-			r := *reader
-			r.Snapshots = slices.Contains(req.Hello.Caps, syncproto.CapSnapshot)
-			if out, n, more, err = l.Feed(ctx, r, req.Want, out); err != nil {
-				return nil, err
-			}
-			frames += n
-		}
+	out, n, more, err := l.pull(ctx, req, reader, dev, out)
+	if err != nil {
+		return nil, err
 	}
-	return syncproto.AppendJSON(out, syncproto.FrameEnd, syncproto.End{Frames: frames, More: more}), nil
+	return syncproto.AppendJSON(out, syncproto.FrameEnd, syncproto.End{Frames: frames + n, More: more}), nil
+}
+
+// pull appends the rows that a request wants, or a fault that says why there are none.
+func (l *Loop) pull(ctx context.Context, req *syncproto.Request, reader *Reader, dev *Device, out []byte) (_ []byte, frames int, more bool, err error) {
+	if req.Want == nil {
+		return out, 0, false, nil
+	}
+	code := mayPull(reader, dev)
+	if !req.Hello.Speaks() { // it may push all the same, since nothing that was captured is turned away
+		code = syncproto.CodeVersion
+	}
+	if code != "" {
+		return syncproto.AppendJSON(out, syncproto.FrameFault, syncproto.Fault{Code: code, Message: code.Words()}), 1, false, nil
+	}
+	r := *reader
+	r.Snapshots = slices.Contains(req.Hello.Caps, syncproto.CapSnapshot)
+	return l.Feed(ctx, r, req.Want, out)
 }
 
 // pages holds the memory of former responses: pages are large, and memory that was never touched before is slow.

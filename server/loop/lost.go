@@ -92,38 +92,13 @@ func missing(tx ReadTx, x Witness, env syncproto.Envelope, list *[]Lost) error {
 	if err != nil {
 		return nil // it was canonical when it was kept, and no object: nothing to show
 	}
-	known := map[syncproto.Stamp]bool{}
-	var now syncproto.Object
-	learn := func(env syncproto.Envelope) {
-		known[env.Version.Stamp] = true
-		for _, f := range env.Fields {
-			known[f.Stamp] = true
-		}
-	}
-	s, err := tx.Record(x.Ref)
-	switch {
-	case errors.Is(err, ErrNotFound):
-	case err != nil:
+	now, known, err := everKnown(tx, x.Ref)
+	if err != nil {
 		return err
-	default:
-		rec, err := parseStored(s)
-		if err != nil {
-			return err
-		}
-		now = rec.Body
-		learn(rec.Envelope)
-		err = tx.History(x.Ref, func(p Past) error {
-			env, err := syncproto.ParseEnvelope(p.Env)
-			learn(env)
-			return err
-		})
-		if err != nil {
-			return err
-		}
 	}
 	for _, name := range written(was, env) {
 		v := env.Of(name)
-		if known[v.Stamp] || string(now.Get(name)) == string(was.Get(name)) && s != nil {
+		if known[v.Stamp] || now != nil && string(now.Body.Get(name)) == string(was.Get(name)) {
 			continue
 		}
 		by, arrived, err := originOf(tx, v.Stamp)
@@ -150,6 +125,33 @@ func missing(tx ReadTx, x Witness, env syncproto.Envelope, list *[]Lost) error {
 		*list = append(*list, item)
 	}
 	return nil
+}
+
+// everKnown is a record, nil where there is none, with the stamps of all that it ever held.
+func everKnown(tx ReadTx, ref syncproto.Ref) (now *syncproto.Record, known map[syncproto.Stamp]bool, err error) {
+	known = map[syncproto.Stamp]bool{}
+	learn := func(env syncproto.Envelope) {
+		known[env.Version.Stamp] = true
+		for _, f := range env.Fields {
+			known[f.Stamp] = true
+		}
+	}
+	s, err := tx.Record(ref)
+	if errors.Is(err, ErrNotFound) {
+		return nil, known, nil
+	}
+	if err == nil {
+		now, err = parseStored(s)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	learn(now.Envelope)
+	return now, known, tx.History(ref, func(p Past) error {
+		env, err := syncproto.ParseEnvelope(p.Env)
+		learn(env)
+		return err
+	})
 }
 
 // written names the fields that a record has, and those that were removed from it.
