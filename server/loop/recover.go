@@ -52,39 +52,37 @@ func (g *group) recoverKeys(root syncproto.Ref, fields syncproto.Object) error {
 	return nil
 }
 
-// recoverKey adds a renewed case key to the key record that it was derived for, unless some record of the root has it.
+// recoverKey adds a renewed case key to the key record that it was derived for, unless some record of the root has it. The
+// records say so, not the root's keyring: a key may have been recalled onto that for one value alone.
 func (g *group) recoverKey(root syncproto.Ref, kid string) error {
-	bucket, err := g.bucketOf(root)
-	if err != nil {
-		return err
-	}
-	ring, err := g.ring(root, bucket)
-	if err != nil || ring.Get(kid) != nil {
-		return err
-	}
 	var carriers []syncproto.Ref
-	err = g.w.tx.ByRoot(root, func(s *Stored) error {
+	err := g.w.tx.ByRoot(root, func(s *Stored) error {
 		if s.Ref.Kind == "key" {
 			carriers = append(carriers, s.Ref)
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	for _, ref := range carriers {
+		d, err := g.open(ref)
+		if err != nil {
+			return err
+		}
+		set, err := syncproto.ParseObject(d.rec.Body.Get("keys"))
+		if err != nil || set.Has(kid) {
+			return err
+		}
+	}
 	for _, ref := range carriers {
 		for n := range maxCaseKeys {
-			if k := g.w.l.secrets.caseKey(ref, n+1); err == nil && k.ID() == kid {
+			if k := g.w.l.secrets.caseKey(ref, n+1); k.ID() == kid {
 				return g.addKey(ref, k)
 			}
 		}
 	}
-	return err
-}
-
-func (g *group) bucketOf(root syncproto.Ref) (string, error) {
-	d, err := g.open(root)
-	if err != nil {
-		return "", err
-	}
-	return d.bucket, nil
+	return nil
 }
 
 func (g *group) addKey(carrier syncproto.Ref, k syncproto.Key) error {
