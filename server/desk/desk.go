@@ -75,6 +75,7 @@ func Mount(app *fiber.App, o Options) *API {
 	a.reviews()
 	a.settlements()
 	a.households()
+	a.chains()
 	a.standards()
 	a.matching()
 	a.figures()

@@ -2,9 +2,7 @@ package loop
 
 import (
 	"context"
-	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"aidloop/server/casework"
@@ -184,22 +182,7 @@ func (c *counting) label(key string) (string, error) {
 	case c.spec.Name == "referrals":
 		return casework.Label("department", key), nil
 	}
-	s, err := c.tx.Record(syncproto.Ref{Kind: "region", ID: key})
-	if errors.Is(err, ErrNotFound) {
-		return key, nil
-	}
-	if err != nil {
-		return "", err
-	}
-	body, err := syncproto.ParseObject(s.Body)
-	label := strings.Clone(body.Str("name"))
-	if town := casework.UnitOf(key); err == nil && town != key {
-		above, err := c.label(town)
-		if err != nil {
-			return "", err
-		}
-		label = above + " " + label
-	}
+	label, err := regionName(c.tx, key)
 	c.labels[key] = label
 	return label, err
 }

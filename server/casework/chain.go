@@ -1,0 +1,149 @@
+package casework
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Moment is something that happens to a household, told by a time that some kind of record carries.
+type Moment struct {
+	Kind  string
+	At    string   // the field with the time
+	Label string   // what happened, Chinese
+	By    string   // the field that names the user who did it; "" where the record names none
+	Facts []string // fields in the open that say more
+}
+
+// Moments are what a household's aid chain is told by (notice, part 1: one aid chain per household, gathered into a list
+// of the help received), in the order in which they follow each other where their times are equal.
+var Moments = []Moment{
+	{"lead", "received_at", "镇街收到预警线索", "", []string{"lead_type", "source", "due_on"}},
+	{"lead", "acknowledged_at", "镇街签收线索", "", nil},
+	{"visit", "visited_at", "入户走访", "surveyor_1", []string{"mode", "met"}},
+	{"review", "at", "镇街审核走访", "reviewer", []string{"decision"}},
+	{"disposition", "proposed_at", "镇街提出处置", "proposed_by", []string{"result", "categories"}},
+	{"disposition", "verified_at", "民政局核定处置", "verified_by", []string{"result", "categories"}},
+	{"lead", "fed_back_at", "处置结果已反馈", "", nil},
+	{"application", "submitted_at", "提交救助申请", "entered_by", nil},
+	{"application", "supplement_at", "一次性告知补正", "", []string{"supplement_questions"}},
+	{"application", "accepted_at", "受理救助申请", "accepted_by", nil},
+	{"application", "investigating_at", "启动入户调查", "", nil},
+	{"application", "opinion_at", "镇街提出初审意见", "opinion_by", []string{"opinion_categories"}},
+	{"application", "published_at", "公示", "", []string{"published_until"}},
+	{"application", "objected_at", "登记异议", "objection_by", nil},
+	{"application", "reinvestigating_at", "重新调查", "", nil},
+	{"application", "reported_at", "上报民政局", "", nil},
+	{"application", "county_visit_at", "县级入户", "county_visit_by", nil},
+	{"application", "decided_at", "民政局作出决定", "decided_by", []string{"categories", "valid_until"}},
+	{"application", "told_at", "书面告知申请人", "", nil},
+	{"application", "activated_at", "救助生效", "", []string{"categories"}},
+	{"application", "terminated_at", "终止办理", "", nil},
+	{"application", "closed_at", "申请办结", "", nil},
+	{"referral", "sent_at", "转办部门", "sent_by", []string{"to_dept", "need", "due_on"}},
+	{"referral", "accepted_at", "部门受理转办", "", []string{"to_dept"}},
+	{"referral", "delivered_at", "部门落实帮扶", "", []string{"to_dept", "need", "amount"}},
+	{"referral", "fed_back_at", "部门反馈结果", "", []string{"to_dept"}},
+	{"referral", "closed_at", "转办办结", "", []string{"to_dept"}},
+}
+
+// InChain reports whether records of a kind tell anything of the chain.
+func InChain(kind string) bool {
+	return slices.ContainsFunc(Moments, func(m Moment) bool { return m.Kind == kind })
+}
+
+// ChainRecord is a record of a household as the chain reads it: its values as texts, lists, and whole numbers as int64. Sealed
+// ones are not needed.
+type ChainRecord struct {
+	Kind, ID string
+	Fields   map[string]any
+}
+
+// ChainEvent is one line of an aid chain.
+type ChainEvent struct {
+	At       time.Time
+	Kind, ID string // of the record that says so
+	Label    string
+	By       string // a user's id, "" where the record names none
+	Facts    []ChainFact
+}
+
+// ChainFact is a value in words, with its label.
+type ChainFact struct {
+	Name, Label, Text string
+}
+
+// Chain tells everything that happened to a household from its first lead on, oldest first. A time that cannot be read
+// tells nothing. The order of the records does not matter.
+func Chain(records []ChainRecord) []ChainEvent {
+	type line struct {
+		ChainEvent
+		rank int
+	}
+	var lines []line
+	for _, r := range records {
+		for rank, m := range Moments {
+			if m.Kind != r.Kind {
+				continue
+			}
+			text, _ := r.Fields[m.At].(string)
+			at, err := time.Parse(time.RFC3339, text)
+			if err != nil {
+				continue
+			}
+			by, _ := r.Fields[m.By].(string)
+			lines = append(lines, line{ChainEvent{at, r.Kind, r.ID, m.Label, by, m.facts(r.Fields)}, rank})
+		}
+	}
+	slices.SortFunc(lines, func(a, b line) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.rank, b.rank), cmp.Compare(a.ID, b.ID))
+	})
+	events := make([]ChainEvent, len(lines))
+	for i, l := range lines {
+		events[i] = l.ChainEvent
+	}
+	return events
+}
+
+func (m Moment) facts(fields map[string]any) (list []ChainFact) {
+	kind, ok := KindOf(m.Kind)
+	if !ok {
+		return nil
+	}
+	for _, name := range m.Facts {
+		f, ok := kind.Field(name)
+		if !ok {
+			continue
+		}
+		if text := f.words(fields[name]); text != "" {
+			list = append(list, ChainFact{name, f.Label, text})
+		}
+	}
+	return list
+}
+
+// words writes a value as people read it: codes by their labels, money in 元; "" for a value that is none.
+func (f Field) words(v any) string {
+	switch v := v.(type) {
+	case string:
+		return Label(f.Enum, v)
+	case []any:
+		list := make([]string, 0, len(v))
+		for _, item := range v {
+			if text := f.words(item); text != "" {
+				list = append(list, text)
+			}
+		}
+		return strings.Join(list, "、")
+	}
+	n, ok := v.(int64)
+	switch {
+	case !ok:
+		return ""
+	case f.Type == Money:
+		return Yuan(n)
+	}
+	return fmt.Sprint(n)
+}
