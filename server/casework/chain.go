@@ -2,9 +2,7 @@ package casework
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -117,33 +115,9 @@ func (m Moment) facts(fields map[string]any) (list []ChainFact) {
 		if !ok {
 			continue
 		}
-		if text := f.words(fields[name]); text != "" {
+		if text := f.Words(fields[name]); text != "" {
 			list = append(list, ChainFact{name, f.Label, text})
 		}
 	}
 	return list
-}
-
-// words writes a value as people read it: codes by their labels, money in 元; "" for a value that is none.
-func (f Field) words(v any) string {
-	switch v := v.(type) {
-	case string:
-		return Label(f.Enum, v)
-	case []any:
-		list := make([]string, 0, len(v))
-		for _, item := range v {
-			if text := f.words(item); text != "" {
-				list = append(list, text)
-			}
-		}
-		return strings.Join(list, "、")
-	}
-	n, ok := v.(int64)
-	switch {
-	case !ok:
-		return ""
-	case f.Type == Money:
-		return Yuan(n)
-	}
-	return fmt.Sprint(n)
 }

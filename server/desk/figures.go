@@ -68,20 +68,26 @@ func (r *FigureRange) input() loop.FigureInput {
 	return loop.FigureInput{Name: r.Name, From: r.From, To: r.To, Region: r.Region}
 }
 
-type figureFile struct {
+// file is an answer in one of several formats.
+type file struct {
 	ContentType string `header:"Content-Type"`
 	Disposition string `header:"Content-Disposition"`
 	Body        []byte
 }
 
+// fileResponses describe an answer that is JSON of a type, or a table.
+func fileResponses[T any](a *API, about string) map[string]*huma.Response {
+	return map[string]*huma.Response{"200": {Description: about + ", as JSON, CSV or XLSX.", Content: map[string]*huma.MediaType{
+		"application/json": {Schema: a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[T](), true, "")}, "text/csv": {}, xlsxType: {}}}}
+}
+
 func (a *API) figures() {
 	get := op(http.MethodGet, "/figures/{name}", "get-figure", "figures", "Count what the closed loop has come to in your region: deadlines, stages, returns, households, referrals")
-	get.Responses = map[string]*huma.Response{"200": {Description: "The figure, as JSON, CSV or XLSX.", Content: map[string]*huma.MediaType{
-		"application/json": {Schema: a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[FigureView](), true, "")}, "text/csv": {}, xlsxType: {}}}}
+	get.Responses = fileResponses[FigureView](a, "The figure")
 	huma.Register(a.huma, get, func(ctx context.Context, in *struct {
 		FigureRange
 		Format string `query:"format" enum:"json,csv,xlsx" default:"json"`
-	}) (*figureFile, error) {
+	}) (*file, error) {
 		f, err := a.Loop.Figure(ctx, actor(ctx), in.input())
 		if err != nil {
 			return nil, wrap(err)
@@ -106,20 +112,27 @@ func (a *API) figures() {
 		})
 }
 
-func figureAs(format string, f *loop.Figure) (out *figureFile, err error) {
-	out = &figureFile{ContentType: "application/json"}
-	switch format {
-	case "csv":
-		out.ContentType = "text/csv; charset=utf-8"
-		out.Body, err = writeCSV(figureTable(f))
-	case "xlsx":
+func figureAs(format string, f *loop.Figure) (*file, error) {
+	if format == "json" {
+		return jsonFile(figureView(f))
+	}
+	return tableFile(format, f.Spec.Name+"-"+f.AsOf, f.Spec.Title, figureTable(f))
+}
+
+func jsonFile(v any) (*file, error) {
+	b, err := json.Marshal(v)
+	return &file{ContentType: "application/json", Body: b}, err
+}
+
+// tableFile is a table to be saved under a name, as CSV or XLSX.
+func tableFile(format, name, title string, table [][]any) (out *file, err error) {
+	out = &file{ContentType: "text/csv; charset=utf-8", Disposition: fmt.Sprintf(`attachment; filename="%s.%s"`, name, format)}
+	if format == "xlsx" {
 		out.ContentType = xlsxType
-		out.Body, err = writeXLSX(f.Spec.Title, figureTable(f))
-	default:
-		out.Body, err = json.Marshal(figureView(f))
+		out.Body, err = writeXLSX(title, table)
 		return out, err
 	}
-	out.Disposition = fmt.Sprintf(`attachment; filename="%s-%s.%s"`, f.Spec.Name, f.AsOf, format)
+	out.Body, err = writeCSV(table)
 	return out, err
 }
 

@@ -2,7 +2,9 @@ package desk
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -48,21 +50,19 @@ type listInput struct {
 	DueTo  string   `query:"due_to" format:"date" doc:"Due on or before this day."`
 	Sort   string   `query:"sort" enum:"newest,due" default:"newest"`
 	After  string   `query:"after" maxLength:"256" doc:"The next of the page before."`
+	Format string   `query:"format" enum:"json,csv,xlsx" default:"json" doc:"A table holds every page behind after, up to 10,000 lines."`
 	Limit  int      `query:"limit" minimum:"1" maximum:"500" default:"50"`
 }
 
 func (a *API) queues() {
 	for path, kind := range map[string]string{"/leads": "lead", "/visits": "visit", "/dispositions": "disposition", "/referrals": "referral", "/tasks": "task",
 		"/conflicts": "conflict", "/amendments": "amendment", "/applications": "application"} {
-		huma.Register(a.huma, op(http.MethodGet, path, "list-"+kind, "queues", "List "+kind+"s"),
-			func(ctx context.Context, in *listInput) (*body[Lines], error) {
-				list, err := a.Loop.Queue(ctx, actor(ctx), loop.Filter{Kind: kind, States: in.State, Region: in.Region, Owner: in.Owner,
-					DueTo: in.DueTo, ByDue: in.Sort == "due", After: in.After, Limit: in.Limit})
-				if err != nil {
-					return nil, wrap(err)
-				}
-				return answer(lines(list), nil)
-			})
+		list := op(http.MethodGet, path, "list-"+kind, "queues", "List "+kind+"s, or export them as a table")
+		list.Responses = fileResponses[Lines](a, "A page of the list, or all of it up to 10,000 lines as a table")
+		huma.Register(a.huma, list, func(ctx context.Context, in *listInput) (*file, error) {
+			out, err := a.list(ctx, kind, in)
+			return out, wrap(err)
+		})
 		huma.Register(a.huma, op(http.MethodGet, path+"/{id}", "get-"+kind, "queues", "Everything needed to decide on a "+kind),
 			func(ctx context.Context, in *struct {
 				ID string `path:"id" maxLength:"64"`
@@ -74,6 +74,45 @@ func (a *API) queues() {
 				return answer(caseView(c), nil)
 			})
 	}
+}
+
+func (a *API) list(ctx context.Context, kind string, in *listInput) (*file, error) {
+	f := loop.Filter{Kind: kind, States: in.State, Region: in.Region, Owner: in.Owner, DueTo: in.DueTo, ByDue: in.Sort == "due", After: in.After, Limit: in.Limit}
+	if in.Format == "json" {
+		page, err := a.Loop.Queue(ctx, actor(ctx), f)
+		if err != nil {
+			return nil, err
+		}
+		return jsonFile(lines(page))
+	}
+	all, err := a.Loop.Export(ctx, actor(ctx), f)
+	if err != nil {
+		return nil, err
+	}
+	k, _ := casework.KindOf(kind)
+	return tableFile(in.Format, kind+"-"+a.Clock().Format(time.DateOnly), k.Label, listTable(k, all))
+}
+
+// listTable lays a list out in cells, under Chinese headings and with values in words. Sealed fields have no column.
+func listTable(k *casework.Kind, l *loop.List) [][]any {
+	fields := k.Tabular()
+	head := []any{"编号", "区划", "状态"}
+	for _, f := range fields {
+		head = append(head, f.Label)
+	}
+	table := [][]any{head}
+	for _, it := range l.Items {
+		state, _ := it.Fields["state"].(string)
+		row := []any{it.Ref.ID, it.Region, casework.Label("state", state)}
+		for _, f := range fields {
+			row = append(row, f.Words(it.Fields[f.Name]))
+		}
+		table = append(table, row)
+	}
+	if l.Next != "" {
+		table = append(table, []any{fmt.Sprintf("仅导出前%d行,请按状态、区划或期限缩小范围后分次导出。", len(l.Items))})
+	}
+	return table
 }
 
 func lines(l *loop.List) Lines {

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"errors"
 
 	"aidloop/server/casework"
 	"aidloop/syncproto"
@@ -42,29 +43,56 @@ func (l *Loop) Queue(ctx context.Context, by casework.Actor, f Filter) (*List, e
 		return nil, err
 	}
 	out := &List{Items: []Item{}}
+	err = l.store.Read(ctx, func(tx ReadTx) error { return out.add(tx, by, q) })
+	return out, err
+}
+
+// MaxExport bounds the lines of an exported list.
+const MaxExport = 10_000
+
+// Export is a list whole, as one file takes it: every page behind f.After, up to MaxExport lines. Next is not empty where
+// there were more.
+func (l *Loop) Export(ctx context.Context, by casework.Actor, f Filter) (*List, error) {
+	f.Limit = 500
+	q, err := query(by, f)
+	if err != nil {
+		return nil, err
+	}
+	out := &List{Items: []Item{}}
 	err = l.store.Read(ctx, func(tx ReadTx) error {
-		page, err := tx.Find(q)
-		if err != nil {
-			return err
-		}
-		out.Next = page.Next
-		for _, s := range page.Items {
-			body, err := syncproto.ParseObject(s.Body)
-			if err != nil {
+		for len(out.Items) < MaxExport {
+			if err := errors.Join(ctx.Err(), out.add(tx, by, q)); err != nil || out.Next == "" {
 				return err
 			}
-			if by.May(casework.VerbList, subjectOf(s.Ref.Kind, s.Bucket, body)) != nil {
-				continue
-			}
-			item := Item{Ref: s.Ref, Region: regionOf(s.Bucket), Fields: openFields(body)}
-			if s.Ref.Kind == "visit" {
-				_, item.Evidence = evidenceOf(body)
-			}
-			out.Items = append(out.Items, item)
+			q.After = out.Next
 		}
 		return nil
 	})
 	return out, err
+}
+
+// add puts a page behind the lines that are there.
+func (out *List) add(tx ReadTx, by casework.Actor, q Query) error {
+	page, err := tx.Find(q)
+	if err != nil {
+		return err
+	}
+	out.Next = page.Next
+	for _, s := range page.Items {
+		body, err := syncproto.ParseObject(s.Body)
+		if err != nil {
+			return err
+		}
+		if by.May(casework.VerbList, subjectOf(s.Ref.Kind, s.Bucket, body)) != nil {
+			continue
+		}
+		item := Item{Ref: s.Ref, Region: regionOf(s.Bucket), Fields: openFields(body)}
+		if s.Ref.Kind == "visit" {
+			_, item.Evidence = evidenceOf(body)
+		}
+		out.Items = append(out.Items, item)
+	}
+	return nil
 }
 
 func query(by casework.Actor, f Filter) (Query, error) {
