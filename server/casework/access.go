@@ -75,6 +75,8 @@ const (
 	VerbReviewApplication Verb = "review_application"
 	VerbRegisterObjection Verb = "register_objection"
 	VerbDecideApplication Verb = "decide_application"
+	VerbReviewHelp        Verb = "review_help"
+	VerbDecideHelp        Verb = "decide_help"
 )
 
 // Scope says how far a permission reaches.
@@ -106,17 +108,17 @@ func permissions() (list []Permission) {
 		}
 	}
 	allow(RoleVillageClerk, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbApply, VerbRegisterObjection)
-	allow(RoleTownClerk, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbReadSealed, VerbApply, VerbAcceptApplication, VerbRegisterObjection)
+	allow(RoleTownClerk, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbReadSealed, VerbApply, VerbAcceptApplication, VerbRegisterObjection, VerbReviewHelp)
 	allow(RoleTownReviewer, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbReadSealed, VerbAssign, VerbReviewVisit, VerbPropose, VerbRefer,
 		VerbCloseReferral, VerbListUsers, VerbDecideHeld, VerbTransfer, VerbMarkDuplicate,
 		VerbSettleConflict, VerbAmend, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbReadBacklog,
-		VerbAcceptApplication, VerbReviewApplication, VerbRegisterObjection)
+		VerbAcceptApplication, VerbReviewApplication, VerbRegisterObjection, VerbReviewHelp)
 	allow(RoleTownLeader, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbAssign, VerbListUsers, VerbGrant, VerbTransfer, VerbMarkDuplicate, VerbMoveHousehold, VerbReadLost,
-		VerbReadBacklog, VerbManageDevices, VerbSeeFigures)
+		VerbReadBacklog, VerbManageDevices, VerbSeeFigures, VerbReviewHelp)
 	allow(RoleBureauOfficer, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbReadSealed, VerbDispatch, VerbAssign, VerbVerify, VerbRefer,
 		VerbCloseReferral, VerbFeedBack, VerbImportLeads, VerbRegister, VerbListUsers, VerbGrant, VerbMarkDuplicate,
 		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbReadIncidents, VerbReadBacklog, VerbSimulate, VerbLoadDataset, VerbMatch,
-		VerbDecideApplication, VerbSeeFigures)
+		VerbDecideApplication, VerbDecideHelp, VerbSeeFigures)
 	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral, VerbLoadDataset)
 	allow(RoleAuditor, ScopeRegion, VerbReadAudit)
 	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReadIncidents, VerbReadBacklog, VerbReference,

@@ -34,7 +34,7 @@ var ApplicationMachine = &Machine{"application", "救助申请", []Transition{
 	{"county_review", "confirm", bureau, "county_visited", "confirmed"},
 	{"county_review", "deny", bureau, "reasoned", "denied"},
 	{"confirmed", "activate", bureau, "", "active"},
-	{"active", "close", bureau, "reasoned", "closed"},
+	{"active", "close", []Role{RoleBureauOfficer, RoleSystem}, "reasoned", "closed"},
 	{"denied", "tell", window, "", "closed"},
 	{"supplement", "terminate", reviewer, "reasoned", "terminated"},
 	{"accepted", "terminate", reviewer, "reasoned", "terminated"},
@@ -93,10 +93,15 @@ func CheckDecision(categories []string) error {
 	return nil
 }
 
+// OfCivilAffairs are those of some categories that civil affairs decides on.
+func OfCivilAffairs(categories []string) []string {
+	return slices.DeleteFunc(slices.Clone(categories), func(c string) bool { return DecidedBy(c) != "MZJ" })
+}
+
 // Granted are a household's categories after one of its applications took effect: those decided, and those of other
 // departments, which stay.
 func Granted(before, decided []string) []string {
-	list := slices.Clone(decided)
+	list := append([]string{}, decided...)
 	for _, c := range before {
 		if DecidedBy(c) != "MZJ" && !slices.Contains(list, c) {
 			list = append(list, c)
@@ -105,16 +110,8 @@ func Granted(before, decided []string) []string {
 	return list
 }
 
-// Withdrawn are a household's categories after help that an application granted has ended.
-func Withdrawn(before, decided []string) []string {
-	list := []string{}
-	for _, c := range before {
-		if !slices.Contains(decided, c) {
-			list = append(list, c)
-		}
-	}
-	return list
-}
+// Withdrawn are a household's categories after help from civil affairs has ended: those of other departments.
+func Withdrawn(before []string) []string { return Granted(before, nil) }
 
 // Differs reports whether a decision is another one than the rules suggested; the order does not matter.
 func Differs(decided, suggested []string) bool {

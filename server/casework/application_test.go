@@ -21,7 +21,7 @@ func on(day string) time.Time {
 
 // The times of 57 to the day, over a make-up workday and a long holiday, and where a region set a shorter one.
 func TestApplicationTimes(t *testing.T) {
-	accepted := casework.ApplicationTimes{Accepted: on("2026-02-12"), Region: "430681101200"} // a Thursday before the Spring Festival
+	accepted := casework.ApplicationTimes{Accepted: on("2026-02-12"), Place: casework.Place{Region: "430681101200"}} // a Thursday before the Spring Festival
 	with := func(change func(*casework.ApplicationTimes)) casework.ApplicationTimes {
 		x := accepted
 		change(&x)
@@ -171,7 +171,7 @@ func TestWhoDecidesOnCategories(t *testing.T) {
 	if got := casework.Granted([]string{"MARGINAL", "FPFP_SUDDEN"}, []string{"DIBAO"}); !slices.Equal(got, []string{"DIBAO", "FPFP_SUDDEN"}) {
 		t.Errorf("granted: %v", got)
 	}
-	if got := casework.Withdrawn([]string{"DIBAO", "FPFP_SUDDEN"}, []string{"DIBAO"}); !slices.Equal(got, []string{"FPFP_SUDDEN"}) {
+	if got := casework.Withdrawn([]string{"DIBAO", "FPFP_SUDDEN"}); !slices.Equal(got, []string{"FPFP_SUDDEN"}) {
 		t.Errorf("withdrawn: %v", got)
 	}
 	if casework.Differs([]string{"A", "B"}, []string{"B", "A"}) || !casework.Differs(nil, []string{"A"}) {

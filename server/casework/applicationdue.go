@@ -20,7 +20,7 @@ const (
 // applicationSource is the document behind the times, and since when it is in force.
 const applicationSource, applicationFrom = "民发〔2021〕57号", "2021-07-01"
 
-// applicationTimes are the times that hold where nobody set another one.
+// applicationTimes are the times of the law.
 var applicationTimes = Standards{
 	{StdApplyInvestigate, "", "all", 3, "workdays", applicationFrom, "", applicationSource},
 	{StdApplyPublicize, "", "all", 7, "days", applicationFrom, "", applicationSource},
@@ -30,16 +30,12 @@ var applicationTimes = Standards{
 	{StdApplyTell, "", "all", 3, "workdays", applicationFrom, "", applicationSource},
 }
 
-// maxApplyDays bounds a time that somebody typed in.
-const maxApplyDays = 366
-
 // ApplicationTimes are the moments that the times of an application are counted from, zero for what has not come yet, and
 // whose standards count.
 type ApplicationTimes struct {
 	Accepted, Reported, Decided time.Time
 	Extended                    bool
-	Region                      string // the 12-digit code of the village
-	Urban                       bool
+	Place
 }
 
 // Due is the last day of a time, "2006-01-02", and the rule behind it in words. Provisional says that a year without a
@@ -80,7 +76,7 @@ func ApplicationDue(state string, t ApplicationTimes, standards Standards, calen
 		if code == StdApplyTotal && t.Extended {
 			code = StdApplySpecial
 		}
-		days, err := standards.applyDays(code, &t, since)
+		days, err := standards.Term(code, t.Place, dayOf(since))
 		if err != nil {
 			return Due{}, false, err
 		}
@@ -95,19 +91,8 @@ func ApplicationDue(state string, t ApplicationTimes, standards Standards, calen
 // PublicationEnd is the last day, "2006-01-02", on which an opinion that was posted then is on the board. Every day counts
 // but the first.
 func PublicationEnd(posted time.Time, t ApplicationTimes, standards Standards) (string, error) {
-	days, err := standards.applyDays(StdApplyPublicize, &t, posted)
+	days, err := standards.Term(StdApplyPublicize, t.Place, dayOf(posted))
 	return posted.In(shanghai).AddDate(0, 0, days).Format(time.DateOnly), err
 }
 
-// applyDays is a time in force where the household lives on the day that it begins.
-func (s Standards) applyDays(code string, t *ApplicationTimes, since time.Time) (int, error) {
-	area, day := "rural", since.In(shanghai).Format(time.DateOnly)
-	if t.Urban {
-		area = "urban"
-	}
-	x, err := s.At(code, t.Region, area, day)
-	if err != nil {
-		x, err = applicationTimes.At(code, t.Region, area, day)
-	}
-	return int(min(x.Value, maxApplyDays)), err
-}
+func dayOf(t time.Time) string { return t.In(shanghai).Format(time.DateOnly) }

@@ -108,6 +108,23 @@ var evidence = &Kind{Name: "evidence", Label: "佐证材料", Bucket: BucketCase
 }}
 
 var task = &Kind{Name: "task", Label: "任务", Bucket: BucketCase, Owner: "assignee", Due: "due_on", Parent: "lead", Fields: []Field{
-	server("type", "类型", Enum).of("task_type"), ref("visit", "走访"), ref("lead", "线索"), ref("application", "救助申请"), ref("assignee", "承办人"), server("title", "标题", Text),
+	server("type", "类型", Enum).of("task_type"), ref("visit", "走访"), ref("lead", "线索"), ref("application", "救助申请"), ref("periodic_review", "定期复核"), ref("exit", "退出与渐退"), ref("assignee", "承办人"), server("title", "标题", Text),
 	server("questions", "问题", List).sealed(), server("due_on", "期限", Date), at("created_at", "创建时间"), server("state", "状态", Enum).of("state"),
+}}
+
+var periodicReview = &Kind{Name: "periodic_review", Label: "定期复核", Bucket: BucketCase, Owner: "worker", Due: "due_on", Parent: "household", Fields: []Field{
+	ref("household", "家庭"), server("cause", "复核原因", Enum).of("review_cause"), server("since", "起算日期", Date), server("held", "现有类别", EnumList).of("category"),
+	at("opened_at", "发起时间"), ref("opened_by", "发起人"), ref("worker", "网格员"), server("due_on", "期限", Date), server("due_rule", "期限依据", Text),
+	ref("visit", "走访"), at("visited_at", "入户时间"), server("outcome", "复核意见", Enum).of("review_outcome"), server("categories", "拟定类别", EnumList).of("category"),
+	server("suggested", "系统建议类别", EnumList).of("category"), server("suggested_rules", "建议规则版本", Text), server("suggested_basis", "建议依据", List).sealed(),
+	server("months", "渐退月数", Int), server("reason", "理由", Text).sealed(), ref("proposed_by", "提出人"), at("proposed_at", "提出时间"),
+	server("returned_reason", "退回理由", Text).sealed(), ref("confirmed_by", "核定人"), at("confirmed_at", "核定时间"), server("confirm_note", "核定意见", Text).sealed(),
+	at("notified_at", "书面告知时间"), server("state", "状态", Enum).of("state"),
+}}
+
+var exit = &Kind{Name: "exit", Label: "退出与渐退", Bucket: BucketCase, Owner: "worker", Due: "due_on", Parent: "household", Fields: []Field{
+	ref("household", "家庭"), ref("periodic_review", "定期复核"), server("cause", "退出原因", Enum).of("exit_cause"), server("held", "原有类别", EnumList).of("category"),
+	ref("worker", "网格员"), ref("granted_by", "批准人"), at("granted_at", "批准时间"), server("from", "渐退起", Date), server("until", "渐退止", Date),
+	at("ended_at", "退出时间"), server("watch_until", "监测至", Date), server("due_on", "下次回访", Date), at("asked_at", "回访任务时间"), server("visits", "回访次数", Int),
+	at("resumed_at", "恢复时间"), server("resumed_reason", "恢复理由", Text).sealed(), at("closed_at", "监测结束时间"), server("state", "状态", Enum).of("state"),
 }}

@@ -27,6 +27,8 @@ type Facts struct {
 	CountyVisited   bool // the county made a visit of its own
 	Extended        bool
 	Reasoned        bool // a reason is given
+	// Of a periodic review.
+	Wages bool // the household earns an income
 }
 
 // guards are the conditions of the tables by name. Each returns nil or says what is missing and what to do.
@@ -43,6 +45,8 @@ var guards = map[string]func(Facts) error{
 	"publication_over":     publicationOver,
 	"county_visited":       countyVisited,
 	"extendable":           extendable,
+	"reasoned_review":      reasonedReview,
+	"graceful":             graceful,
 	"asked_once": func(f Facts) error {
 		return require(!f.SupplementAsked, "补正材料须一次性告知,已告知过一次,不能再次要求补正。")
 	},

@@ -132,7 +132,7 @@ func ExampleMachine_String() {
 	// county_review    confirm        -> confirmed        bureau_officer [county_visited]
 	// county_review    deny           -> denied           bureau_officer [reasoned]
 	// confirmed        activate       -> active           bureau_officer
-	// active           close          -> closed           bureau_officer [reasoned]
+	// active           close          -> closed           bureau_officer, system [reasoned]
 	// denied           tell           -> closed           town_clerk, town_reviewer
 	// supplement       terminate      -> terminated       town_reviewer [reasoned]
 	// accepted         terminate      -> terminated       town_reviewer [reasoned]
@@ -145,6 +145,38 @@ func ExampleMachine_String() {
 	// objected         extend         -> objected         bureau_officer [extendable]
 	// reinvestigating  extend         -> reinvestigating  bureau_officer [extendable]
 	// county_review    extend         -> county_review    bureau_officer [extendable]
+	//
+	// periodic_review (定期复核)
+	// (none)           open           -> due              system, town_reviewer, town_clerk
+	// due              assign         -> due              town_reviewer, town_leader
+	// due              visit          -> visited          system
+	// visited          maintain       -> maintain         town_reviewer [not_own_visit]
+	// visited          adjust         -> adjust           town_reviewer [reasoned_review]
+	// visited          grace          -> grace            town_reviewer [graceful]
+	// visited          propose_exit   -> exit_proposed    town_reviewer [reasoned_review]
+	// adjust           send_back      -> visited          bureau_officer [reasoned]
+	// grace            send_back      -> visited          bureau_officer [reasoned]
+	// exit_proposed    send_back      -> visited          bureau_officer [reasoned]
+	// adjust           confirm        -> confirmed        bureau_officer
+	// grace            confirm        -> confirmed        bureau_officer
+	// exit_proposed    confirm        -> confirmed        bureau_officer
+	// maintain         notify         -> notified         town_clerk, town_reviewer
+	// confirmed        notify         -> notified         town_clerk, town_reviewer
+	// notified         finish         -> done             system
+	// due              cancel         -> cancelled        system
+	// visited          cancel         -> cancelled        system
+	//
+	// exit (退出与渐退)
+	// (none)           grant          -> granted          bureau_officer
+	// (none)           leave          -> ended            bureau_officer
+	// granted          begin          -> active           system
+	// granted          resume         -> cancelled        bureau_officer [reasoned]
+	// active           resume         -> cancelled        bureau_officer [reasoned]
+	// granted          end            -> ended            system
+	// active           end            -> ended            system
+	// ended            watch          -> monitored        system
+	// ended            finish         -> closed           system
+	// monitored        finish         -> closed           system
 }
 
 // willing are facts under which every guard holds.

@@ -85,6 +85,9 @@ var ReferralMachine = &Machine{"referral", "转办", []Transition{
 	{"declined", "close", []Role{RoleBureauOfficer, RoleTownReviewer}, "", "closed"},
 }}
 
+// ReferralsRunning are the states in which a department owes an answer.
+var ReferralsRunning = []string{"sent", "accepted", "in_progress", "delivered"}
+
 // TaskMachine is what a phone shows as to be done.
 var TaskMachine = &Machine{"task", "任务", []Transition{
 	{"", "open", system, "", "open"},
@@ -146,4 +149,4 @@ var DeviceMachine = &Machine{"device", "设备", []Transition{
 
 // Machines lists every state machine.
 var Machines = []*Machine{LeadMachine, VisitMachine, DispositionMachine, ReferralMachine, TaskMachine, ReviewMachine, ConflictMachine, AmendmentMachine,
-	DeviceMachine, ApplicationMachine}
+	DeviceMachine, ApplicationMachine, PeriodicReviewMachine, ExitMachine}

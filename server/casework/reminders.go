@@ -22,11 +22,20 @@ func WarningAt(left int) (warning int, due bool) {
 	return warning, due
 }
 
-// WarningText says a warning to the person concerned, with the rule behind it.
-func WarningText(left, warning int, dueOn string) (title, text string) {
-	rule := "预警线索须在镇街收到之日起40个工作日内入户核实并提出处置(收到当日不计,调休上班日计入)。"
-	if warning == Overdue {
-		return "线索已超期", fmt.Sprintf("期限%s已过%d个工作日,请尽快办理并说明原因。%s", dueOn, -left, rule)
+// leadRule is the rule behind a lead's deadline (notice, 三·三·3).
+const leadRule = "预警线索须在镇街收到之日起40个工作日内入户核实并提出处置(收到当日不计,调休上班日计入)"
+
+// WarningText says a warning to the person concerned, with the rule behind it: that of the record's deadline, or of leads.
+func WarningText(kind, rule string, left, warning int, dueOn string) (title, text string) {
+	what := kind
+	if k, ok := KindOf(kind); ok {
+		what = k.Label
 	}
-	return fmt.Sprintf("线索还剩%d个工作日", left), fmt.Sprintf("请在%s前办理。%s", dueOn, rule)
+	if kind == "lead" {
+		what, rule = "线索", leadRule
+	}
+	if warning == Overdue {
+		return what + "已超期", fmt.Sprintf("期限%s已过%d个工作日,请尽快办理并说明原因。%s。", dueOn, -left, rule)
+	}
+	return fmt.Sprintf("%s还剩%d个工作日", what, left), fmt.Sprintf("请在%s前办理。%s。", dueOn, rule)
 }

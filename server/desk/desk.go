@@ -86,6 +86,7 @@ func Mount(app *fiber.App, o Options) *API {
 	a.dispositions()
 	a.referrals()
 	a.applications()
+	a.periodicReviews()
 	a.leads()
 	a.accounts()
 	a.devices()

@@ -94,7 +94,7 @@ type Recounted struct {
 }
 
 func (a *API) deadlines() {
-	huma.Register(a.huma, op(http.MethodGet, "/deadlines", "list-deadlines", "leads", "List the leads and applications whose time is nearly or quite over, the most urgent first"),
+	huma.Register(a.huma, op(http.MethodGet, "/deadlines", "list-deadlines", "leads", "List the leads, applications, reviews, return visits and referrals whose time is nearly or quite over, the most urgent first"),
 		func(ctx context.Context, _ *empty) (*body[[]DueView], error) {
 			list, err := a.Loop.Deadlines(ctx, actor(ctx))
 			out := make([]DueView, len(list))

@@ -45,7 +45,8 @@ type MatchView struct {
 	On       string             `json:"on"`
 	Found    int                `json:"found"`
 	Leads    int                `json:"leads" doc:"New ones."`
-	Open     int                `json:"open" doc:"Of which a lead is under way."`
+	Reviews  int                `json:"reviews" doc:"That were opened, since their day is near."`
+	Open     int                `json:"open" doc:"Of which a lead or a review is under way."`
 	Quiet    int                `json:"quiet" doc:"That people have looked at, with nothing new since."`
 	Refused  []RefusedMatchView `json:"refused,omitempty" doc:"Of which no lead could be made."`
 	Datasets map[string]int     `json:"datasets" doc:"Rows that were read."`
@@ -111,7 +112,7 @@ func datasetView(d loop.DatasetStatus) DatasetView {
 }
 
 func matchView(r *loop.MatchReport) MatchView {
-	v := MatchView{On: r.On, Found: r.Found, Leads: r.Leads, Open: r.Open, Quiet: r.Quiet, Datasets: r.Datasets}
+	v := MatchView{On: r.On, Found: r.Found, Leads: r.Leads, Reviews: r.Reviews, Open: r.Open, Quiet: r.Quiet, Datasets: r.Datasets}
 	for rule, dataset := range r.Skipped {
 		if v.Skipped == nil {
 			v.Skipped = map[string]string{}

@@ -151,10 +151,8 @@ func (s *applying) effect(again bool) error {
 		return s.decide(s.in.Categories)
 	case "deny":
 		return s.decide(nil)
-	case "activate":
-		return s.recategorise(casework.Granted)
-	case "close":
-		return s.recategorise(casework.Withdrawn)
+	case "activate", "close":
+		return s.help()
 	case "terminate":
 		return s.g.closeTasks(s.d, "supplement")
 	}
@@ -186,7 +184,7 @@ func (s *applying) opine() error {
 			return err
 		}
 	}
-	suggestion, _, err := s.weigh(s.in.Categories)
+	suggestion, _, err := s.g.weigh(s.d, s.standards, s.in.Categories, s.in.Reason)
 	if err != nil {
 		return err
 	}
@@ -202,58 +200,62 @@ func (s *applying) opine() error {
 	return nil
 }
 
-// weigh compares what people decide with what the rules suggest. A difference needs a reason, and so does a decision that
-// the rules could suggest nothing for.
-func (s *applying) weigh(categories []string) (list any, suggestion *casework.Suggestion, err error) {
-	suggestion, why, err := s.g.suggested(s.d, s.standards)
+// weigh compares what people decide for a household with what the rules suggest. A difference needs a reason, and so does
+// a decision that the rules could suggest nothing for.
+func (g *group) weigh(d *draft, standards casework.Standards, categories []string, reason string) (list any, suggestion *casework.Suggestion, err error) {
+	suggestion, why, err := g.suggested(d, standards)
 	if err != nil {
 		return nil, nil, err
 	}
 	if suggestion == nil {
-		if s.in.Reason == "" {
+		if reason == "" {
 			return nil, nil, casework.NewError(casework.CodeGuardFailed, "系统没有给出建议("+why+"),请写明理由。")
 		}
 		return nil, nil, nil
 	}
-	if s.in.Reason == "" && casework.Differs(categories, suggestion.Categories) {
+	if reason == "" && casework.Differs(categories, suggestion.Categories) {
 		return nil, nil, casework.NewError(casework.CodeGuardFailed, "与系统建议的类别不一致,请写明理由。")
 	}
 	return anys(suggestion.Categories), suggestion, nil
 }
 
+// keepBasis writes what a suggestion rests on into the fields of a decision, every condition in words.
+func keepBasis(fields map[string]any, s *casework.Suggestion) {
+	if s == nil {
+		return
+	}
+	basis := make([]any, len(s.Findings))
+	for i, f := range s.Findings {
+		basis[i] = map[string]any{"category": f.Category, "met": f.Met, "text": f.Text}
+	}
+	fields["suggested_rules"], fields["suggested_basis"] = s.Rules, basis
+}
+
 // decide writes the county's decision beside what the rules suggest, with every condition in words.
 func (s *applying) decide(categories []string) error {
-	list, suggestion, err := s.weigh(categories)
+	list, suggestion, err := s.g.weigh(s.d, s.standards, categories, s.in.Reason)
 	if err != nil {
 		return err
 	}
 	s.fields["categories"], s.fields["suggested"] = anys(categories), list
-	if suggestion == nil {
-		return nil
-	}
-	basis := make([]any, len(suggestion.Findings))
-	for i, f := range suggestion.Findings {
-		basis[i] = map[string]any{"category": f.Category, "met": f.Met, "text": f.Text}
-	}
-	s.fields["suggested_rules"], s.fields["suggested_basis"] = suggestion.Rules, basis
-	if len(categories) == 1 && categories[0] == "RIGID" {
+	keepBasis(s.fields, suggestion)
+	if suggestion != nil && len(categories) == 1 && categories[0] == "RIGID" {
 		s.fields["valid_until"] = optional(suggestion.ValidUntil)
 	}
 	return nil
 }
 
-// recategorise writes what an application's decision makes of the household's categories.
-func (s *applying) recategorise(change func(before, decided []string) []string) error {
+// help begins or ends what the county decided.
+func (s *applying) help() error {
 	h, err := s.g.live(s.d.rec.Root)
 	if err != nil {
 		return err
 	}
-	list := func(d *draft) (codes []string) {
-		for _, c := range d.rec.Body.Get("categories").Items() {
-			codes = append(codes, c.Str())
-		}
-		return codes
+	if s.in.Action == "close" {
+		return s.g.leaveHelp(h, leaving{cause: "application", by: s.by}, s.standards)
 	}
-	_, err = s.g.serverSet(h.rec.Ref, map[string]any{"categories": anys(change(list(h), list(s.d)))})
-	return err
+	if err := s.g.includedAnew(h.rec.Ref); err != nil {
+		return err
+	}
+	return s.g.recategorise(h, casework.Granted(categories(&h.rec), categories(&s.d.rec)))
 }

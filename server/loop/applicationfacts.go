@@ -107,10 +107,10 @@ func (g *group) applicationTimes(d *draft) (t casework.ApplicationTimes, err err
 		return at
 	}
 	t = casework.ApplicationTimes{Accepted: moment("accepted_at"), Reported: moment("reported_at"), Decided: moment("decided_at"),
-		Extended: string(b.Get("extended")) == "true", Region: villageOf(d.bucket)}
+		Extended: string(b.Get("extended")) == "true"}
 	h, err := g.open(d.rec.Root)
 	if err == nil {
-		t.Urban = string(h.rec.Body.Get("urban")) == "true"
+		t.Place = placeOf(d.bucket, h.rec.Body)
 	}
 	return t, err
 }

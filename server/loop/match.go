@@ -17,7 +17,8 @@ type MatchReport struct {
 	On       string
 	Found    int
 	Leads    int // new ones
-	Open     int // of which a lead is under way
+	Reviews  int // that were opened
+	Open     int // of which a lead or a review is under way
 	Quiet    int // that people have looked at, and nothing has changed since
 	Refused  []RefusedMatch
 	Datasets map[string]int // rows that were read, by dataset
@@ -32,23 +33,23 @@ type RefusedMatch struct {
 }
 
 // Match runs the matching rules over the newest load of every dataset and everybody on record, on a day ("2006-01-02"; ""
-// for today), and makes a lead of every finding that is new. A second run over the same data makes none.
+// for today), and makes a lead of every finding that is new, or opens the review that is due. A second run over the same
+// data makes none.
 func (l *Loop) Match(ctx context.Context, by casework.Actor, on string) (*MatchReport, error) {
 	if err := by.May(casework.VerbMatch, casework.Subject{Kind: "dataset", Region: by.Region}); err != nil {
 		return nil, err
 	}
-	m := &matchRun{l: l, by: by, rep: &MatchReport{On: l.dayOr(on), Datasets: map[string]int{}}, homes: map[string]*Stored{}, subjects: map[casework.SourceRow]syncproto.Raw{}, keys: map[casework.SourceRow]string{}}
+	m := &matchRun{l: l, by: by, rep: &MatchReport{On: l.dayOr(on), Datasets: map[string]int{}}, homes: map[string]*Stored{}, due: map[string]string{}, subjects: map[casework.SourceRow]syncproto.Raw{}, keys: map[casework.SourceRow]string{}}
 	var found []casework.Match
-	err := l.store.Read(ctx, func(tx ReadTx) error {
-		standards, err := readStandards(tx)
-		if err != nil {
+	err := l.store.Read(ctx, func(tx ReadTx) (err error) {
+		if m.standards, err = readStandards(tx); err != nil {
 			return err
 		}
 		data, err := m.data(tx)
 		if err != nil {
 			return err
 		}
-		if m.matching, err = casework.NewMatching(data, by.Region, m.rep.On, standards); err != nil {
+		if m.matching, err = casework.NewMatching(data, by.Region, m.rep.On, m.standards); err != nil {
 			return err
 		}
 		found, m.rep.Skipped = m.matching.All(), m.matching.Skipped()
@@ -71,14 +72,16 @@ func (l *Loop) Match(ctx context.Context, by casework.Actor, on string) (*MatchR
 
 // matchRun is one run.
 type matchRun struct {
-	l        *Loop
-	by       casework.Actor
-	matching *casework.Matching
-	places   *places
-	rep      *MatchReport
-	homes    map[string]*Stored // households by id
-	subjects map[casework.SourceRow]syncproto.Raw
-	keys     map[casework.SourceRow]string
+	l         *Loop
+	by        casework.Actor
+	standards casework.Standards
+	matching  *casework.Matching
+	places    *places
+	rep       *MatchReport
+	homes     map[string]*Stored // households by id
+	due       map[string]string  // the day of the review that a household is to have by now
+	subjects  map[casework.SourceRow]syncproto.Raw
+	keys      map[casework.SourceRow]string
 }
 
 // data gathers who is on record in the caller's region and what departments have loaded.
@@ -122,7 +125,14 @@ func (m *matchRun) pool(tx ReadTx) (pool []casework.PoolPerson, err error) {
 	}
 	if err := m.each(tx, "household", func(s *Stored, _ *syncproto.Record) error {
 		m.homes[s.Ref.ID] = s
-		return nil
+		due, _, err := m.l.reviewDue(tx, s, m.standards)
+		if unjudged(err) || err == nil && due == nil {
+			return nil
+		}
+		if err == nil {
+			m.due[s.Ref.ID] = due.On
+		}
+		return err
 	}); err != nil {
 		return nil, err
 	}
@@ -147,6 +157,7 @@ func (m *matchRun) pool(tx ReadTx) (pool []casework.PoolPerson, err error) {
 	for i := range pool {
 		pool[i].Members = members[pool[i].Household]
 		pool[i].Alone = pool[i].Members == 1
+		pool[i].DueOn = m.due[pool[i].Household]
 	}
 	return pool, err
 }
@@ -215,13 +226,16 @@ func (m *matchRun) leads(ctx context.Context, found []casework.Match) error {
 		return nil
 	})
 	if err == nil {
-		m.rep.Leads, m.rep.Open, m.rep.Quiet = m.rep.Leads+rep.Leads, m.rep.Open+rep.Open, m.rep.Quiet+rep.Quiet
+		m.rep.Leads, m.rep.Reviews, m.rep.Open, m.rep.Quiet = m.rep.Leads+rep.Leads, m.rep.Reviews+rep.Reviews, m.rep.Open+rep.Open, m.rep.Quiet+rep.Quiet
 		m.rep.Refused = append(m.rep.Refused, rep.Refused...)
 	}
 	return err
 }
 
 func (m *matchRun) lead(w *work, f *casework.Match, rep *MatchReport) error {
+	if f.Lead == "" {
+		return m.review(w, f, rep)
+	}
 	id := syncproto.DerivedID("match", fmt.Sprintf("%s|%d|%s", f.Key, f.Rule, f.Lead))
 	last, err := w.tx.FoundMatch(id)
 	if err != nil && !errors.Is(err, ErrNotFound) {
@@ -258,6 +272,21 @@ func (m *matchRun) lead(w *work, f *casework.Match, rep *MatchReport) error {
 	return w.tx.PutFoundMatch(FoundMatch{ID: id, Print: f.Print, Lead: r.Lead, At: w.now})
 }
 
+// review opens the review of a household whose time has come.
+func (m *matchRun) review(w *work, f *casework.Match, rep *MatchReport) error {
+	s, err := w.stored(syncproto.Ref{Kind: "household", ID: f.Household})
+	if err != nil || s == nil {
+		return err
+	}
+	var done Advanced
+	if err := w.advanceHousehold(s, m.standards, &done); err != nil {
+		return err
+	}
+	rep.Reviews += done.Reviews
+	rep.Open += 1 - done.Reviews // of another member of the household, or since the last run
+	return nil
+}
+
 // known says what became of the last finding of the same person and rule: its lead is under way, or people are done with
 // it and nothing is new.
 func (m *matchRun) known(w *work, f *casework.Match, last *FoundMatch) (open, quiet bool, err error) {
@@ -288,9 +317,6 @@ func (m *matchRun) row(w *work, f *casework.Match) (LeadRow, error) {
 		}
 	}
 	row := LeadRow{Type: f.Lead, Reason: reason, IssuedOn: m.rep.On}
-	if f.Lead == "" {
-		row.Type = "risk_rising"
-	}
 	if home := m.homes[f.Household]; home != nil {
 		ring, err := w.ring(home.Root, home.Bucket)
 		if err != nil {

@@ -16,37 +16,60 @@ import (
 // and the weekends between.
 const farthestWarning = 30
 
-// Due is a running lead or application whose deadline is near or over.
+// Due is a running record whose deadline is near or over.
 type Due struct {
 	Ref         syncproto.Ref
 	Region      string
 	Town        string
-	Assignee    string // the worker
+	Assignee    string // the worker, or the department of a referral
 	State       string
 	DueOn       string
-	Rule        string // behind an application's deadline, in words
+	Rule        string // behind the deadline, in words; "" for the 40 working days of a lead
 	Left        int    // working days, negative once the deadline is over
 	Overdue     bool   // the deadline is over
 	Provisional bool   // the year has no published calendar yet
 }
 
-// Deadlines lists the running leads and applications of the caller's region that call for a warning, the most urgent
-// first, at most 500 of each.
-func (l *Loop) Deadlines(ctx context.Context, by casework.Actor) (list []Due, err error) {
-	if err := by.May(casework.VerbList, casework.Subject{Kind: "lead", Region: by.Region}); err != nil {
+// deadlines are the kinds that have one, with the states in which it runs.
+var deadlines = []struct {
+	kind   string
+	states []string
+	phone  bool // the worker is the one who has to act
+}{
+	{"lead", casework.LeadsRunning, true},
+	{"application", casework.ApplicationsRunning, false},
+	{"periodic_review", casework.PeriodicReviewsRunning, true},
+	{"exit", []string{"monitored"}, false}, // the return visit that it asks for is a task of its own
+	{"referral", casework.ReferralsRunning, false},
+}
+
+// Deadlines lists what runs in the caller's region, or lies with his department, and calls for a warning: the most urgent
+// first, at most 500 of each kind.
+func (l *Loop) Deadlines(ctx context.Context, by casework.Actor) ([]Due, error) {
+	list := []Due{}
+	err := l.store.Read(ctx, func(tx ReadTx) error {
+		for _, k := range deadlines {
+			f := Filter{Kind: k.kind, States: k.states, Limit: 500}
+			if by.Role == casework.RoleDeptOfficer && k.kind != "referral" {
+				continue
+			}
+			q, err := query(by, f)
+			if err != nil {
+				return err
+			}
+			more, _, err := l.dueOf(tx, q)
+			if err != nil {
+				return err
+			}
+			list = append(list, more...)
+		}
+		slices.SortStableFunc(list, func(a, b Due) int { return cmp.Compare(a.DueOn, b.DueOn) })
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
-	err = l.store.Read(ctx, func(tx ReadTx) error {
-		prefix := casework.RegionPrefix(by.Region)
-		if list, _, err = l.dueOf(tx, Query{Kind: "lead", States: casework.LeadsRunning, Region: prefix, Limit: 500}); err != nil {
-			return err
-		}
-		more, _, err := l.dueOf(tx, Query{Kind: "application", States: casework.ApplicationsRunning, Region: prefix, Limit: 500})
-		list = append(list, more...)
-		slices.SortStableFunc(list, func(a, b Due) int { return cmp.Compare(a.DueOn, b.DueOn) })
-		return err
-	})
-	return list, err
+	return list, nil
 }
 
 // dueOf is a page of them, in order of deadlines.
@@ -74,8 +97,8 @@ func (l *Loop) dueOf(tx ReadTx, q Query) (list []Due, next string, err error) {
 		x := Due{Ref: s.Ref, Region: regionOf(s.Bucket), Town: b.Str("town"), Assignee: b.Str("assignee"), State: b.Str("state"), DueOn: b.Str("due_on"),
 			Rule: b.Str("due_rule"),
 			Left: casework.WorkdaysLeft(now, due, calendars), Provisional: string(b.Get("due_provisional")) == "true"}
-		if s.Ref.Kind == "application" {
-			x.Town, x.Assignee = casework.TownOf(x.Region), b.Str("worker")
+		if s.Ref.Kind != "lead" {
+			x.Town, x.Assignee = casework.TownOf(x.Region), cmp.Or(b.Str("worker"), b.Str("to_dept"))
 		}
 		x.Overdue = now.In(beijing).Format(time.DateOnly) > x.DueOn
 		if x.Overdue {
@@ -88,14 +111,27 @@ func (l *Loop) dueOf(tx ReadTx, q Query) (list []Due, next string, err error) {
 	return list, page.Next, nil
 }
 
-// Remind leaves a notice with the worker of every running lead at 10, 5 and 2 working days left and once it is overdue.
-// Each comes once, however often Remind runs; a deadline that was counted anew begins again. It returns how many notices
-// were left.
+// Remind leaves a notice with the worker of every running lead and review at 10, 5 and 2 working days left and once it is
+// overdue. Each comes once, however often Remind runs; a deadline that was counted anew begins again. It returns how many
+// notices were left.
 func (l *Loop) Remind(ctx context.Context) (n int, err error) {
+	for _, k := range deadlines {
+		if !k.phone {
+			continue
+		}
+		made, err := l.remindOf(ctx, k.kind, k.states)
+		if n += made; err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+func (l *Loop) remindOf(ctx context.Context, kind string, states []string) (n int, err error) {
 	for after := ""; ; {
 		var list []Due
 		if err := l.store.Read(ctx, func(tx ReadTx) error {
-			list, after, err = l.dueOf(tx, Query{Kind: "lead", States: casework.LeadsRunning, After: after, Limit: 200})
+			list, after, err = l.dueOf(tx, Query{Kind: kind, States: states, After: after, Limit: 200})
 			return err
 		}); err != nil {
 			return n, err
@@ -121,7 +157,7 @@ func (l *Loop) Remind(ctx context.Context) (n int, err error) {
 	}
 }
 
-// remind tells the worker of one lead, unless he has been told.
+// remind tells the worker of one deadline, unless he has been told.
 func (w *work) remind(x *Due) (told bool, err error) {
 	if x.Assignee == "" {
 		return false, nil
@@ -136,7 +172,7 @@ func (w *work) remind(x *Due) (told bool, err error) {
 	} else if err != nil {
 		return false, err
 	}
-	title, text := casework.WarningText(x.Left, warning, x.DueOn)
+	title, text := casework.WarningText(x.Ref.Kind, x.Rule, x.Left, warning, x.DueOn)
 	g := w.newGroup()
 	if err := g.notice(ref, x.Assignee, "deadline", title, text, x.Ref); err != nil {
 		return false, err

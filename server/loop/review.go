@@ -60,6 +60,9 @@ func (g *group) approve(d *draft, by casework.Actor, facts casework.Facts, in Re
 	if err := g.closeTasks(d, "correction"); err != nil {
 		return err
 	}
+	if err := g.served(d); err != nil {
+		return err
+	}
 	return g.reviewed(d, by, "approved", in)
 }
 

@@ -12,7 +12,7 @@ import (
 var machines = map[string]*casework.Machine{
 	"lead": casework.LeadMachine, "visit": casework.VisitMachine, "disposition": casework.DispositionMachine,
 	"referral": casework.ReferralMachine, "task": casework.TaskMachine, "conflict": casework.ConflictMachine, "amendment": casework.AmendmentMachine,
-	"application": casework.ApplicationMachine,
+	"application": casework.ApplicationMachine, "periodic_review": casework.PeriodicReviewMachine, "exit": casework.ExitMachine,
 }
 
 // step takes a record one transition on and writes the fields that go with it. Sets of the server on its own account
@@ -109,6 +109,9 @@ func (g *group) follow(user string) error {
 			}
 		}
 		if err := g.advanceLead(d, kind); err != nil {
+			return err
+		}
+		if err := g.served(d); err != nil {
 			return err
 		}
 	}

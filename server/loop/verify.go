@@ -58,12 +58,43 @@ func (l *Loop) Verify(ctx context.Context, by casework.Actor, in Verdict) error 
 	})
 }
 
-// categorise writes the verified categories into the household's record.
+// categorise writes the verified categories into the household's record. A death has the help of those who are left
+// checked.
 func (g *group) categorise(d *draft) error {
-	categories := d.rec.Body.Get("categories")
-	if d.rec.Body.Str("result") != "included" || len(categories.Items()) == 0 || d.rec.Root.Kind != "household" {
+	if d.rec.Body.Str("result") == "deceased" && d.rec.Root.Kind == "household" {
+		return g.reviewDeath(d.rec.Root)
+	}
+	if d.rec.Body.Str("result") != "included" || len(categories(&d.rec)) == 0 || d.rec.Root.Kind != "household" {
 		return nil
 	}
-	_, err := g.serverSet(d.rec.Root, map[string]any{"categories": categories})
+	h, err := g.live(d.rec.Root)
+	if err != nil {
+		return err
+	}
+	if err := g.includedAnew(h.rec.Ref); err != nil {
+		return err
+	}
+	return g.recategorise(h, casework.Granted(categories(&h.rec), categories(&d.rec)))
+}
+
+// reviewDeath opens the review of a household that receives help and has lost a member, unless one is under way.
+func (g *group) reviewDeath(root syncproto.Ref) error {
+	h, err := g.live(root)
+	if err != nil || len(categories(&h.rec)) == 0 {
+		return err
+	}
+	if x, err := helpOf(g.w.tx, root); err != nil || x.reviewing {
+		return err
+	}
+	standards, err := readStandards(g.w.tx)
+	if err != nil {
+		return err
+	}
+	today := g.w.l.dayOr("")
+	due, err := casework.ReviewOn("death", today, placeOf(h.bucket, h.rec.Body), standards)
+	if err != nil {
+		return err
+	}
+	_, err = g.openReview(h, casework.System, due, today)
 	return err
 }

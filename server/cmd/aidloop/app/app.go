@@ -229,7 +229,8 @@ func (a *App) Close() error {
 
 // keepHouse does what has to be done from time to time, until ctx ends: every few seconds rotations of keys are carried
 // on; every minute the ledgers are sealed; every ten open groups are looked at again, workers are reminded of deadlines,
-// and photos that nothing refers to are swept; every hour old tombstones are trimmed.
+// and photos that nothing refers to are swept; every hour reviews are opened whose time has come, graces begin
+// and end, and old tombstones are trimmed.
 func (a *App) keepHouse(ctx context.Context) {
 	tick, often := time.NewTicker(time.Minute), time.NewTicker(5*time.Second)
 	defer tick.Stop()
@@ -251,6 +252,7 @@ func (a *App) keepHouse(ctx context.Context) {
 			a.sweep(ctx)
 		}
 		if minute%60 == 0 {
+			a.advance(ctx)
 			a.trim(ctx)
 		}
 	}
@@ -278,6 +280,14 @@ func (a *App) remind(ctx context.Context) {
 		a.cfg.Log.Error("remind of deadlines", "err", err)
 	} else if n > 0 {
 		a.cfg.Log.Info("reminded of deadlines", "n", n)
+	}
+}
+
+func (a *App) advance(ctx context.Context) {
+	if done, err := a.Loop.Advance(ctx); err != nil {
+		a.cfg.Log.Error("advance reviews and exits", "err", err)
+	} else if done.Total() > 0 {
+		a.cfg.Log.Info("advanced reviews and exits", "reviews", done.Reviews, "begun", done.Begun, "ended", done.Ended, "visits", done.Visits, "closed", done.Closed)
 	}
 }
 
