@@ -70,8 +70,8 @@ func (g *group) investigation(d *draft) (*syncproto.Record, error) {
 	}
 	var found *syncproto.Record
 	at := int64(0)
-	err := g.w.tx.ByRoot(d.rec.Root, func(s *Stored) error {
-		if s.Ref.Kind != "visit" || s.Index.State != "approved" {
+	err := g.w.tx.ByRoot(d.rec.Root, "visit", func(s *Stored) error {
+		if s.Index.State != "approved" {
 			return nil
 		}
 		rec, err := parseStored(s)

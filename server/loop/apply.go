@@ -210,8 +210,8 @@ func (g *group) answer(ref, root syncproto.Ref, bucket string, form *casework.Fo
 // otherApplication reports whether a household has an application under way besides one: from its submission to its
 // decision, and drafts too where none is excepted.
 func (g *group) otherApplication(root syncproto.Ref, except string) (running bool, err error) {
-	err = g.w.tx.ByRoot(root, func(s *Stored) error {
-		if s.Ref.Kind != "application" || s.Ref.ID == except || casework.ApplicationEnded(s.Index.State) {
+	err = g.w.tx.ByRoot(root, "application", func(s *Stored) error {
+		if s.Ref.ID == except || casework.ApplicationEnded(s.Index.State) {
 			return nil
 		}
 		running = running || except == "" || slices.Contains(casework.ApplicationsRunning, s.Index.State) || s.Index.State == "confirmed"

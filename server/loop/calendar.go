@@ -188,8 +188,8 @@ func (w *work) recountLead(ref syncproto.Ref, year int, cals casework.Calendars)
 // eachTask hands over the open tasks that belong to a lead or a visit.
 func (g *group) eachTask(of *draft, fn func(*draft) error) error {
 	var refs []syncproto.Ref
-	err := g.w.tx.ByRoot(of.rec.Root, func(s *Stored) error {
-		if s.Ref.Kind == "task" && s.Index.State == "open" {
+	err := g.w.tx.ByRoot(of.rec.Root, "task", func(s *Stored) error {
+		if s.Index.State == "open" {
 			refs = append(refs, s.Ref)
 		}
 		return nil

@@ -72,7 +72,7 @@ func (l *Loop) Case(ctx context.Context, by casework.Actor, ref syncproto.Ref) (
 func (w *work) fill(out *Case, by casework.Actor, d *draft, ring *syncproto.Keyring) error {
 	out.Record = w.entity(ring, d.rec)
 	var aliases []syncproto.Ref // households that were merged into this one
-	err := w.tx.ByRoot(d.rec.Root, func(s *Stored) error {
+	err := w.tx.ByRoot(d.rec.Root, "", func(s *Stored) error {
 		rec, err := parseStored(s)
 		if err == nil && s.Ref.Kind == "household" && s.Ref != d.rec.Root {
 			aliases = append(aliases, s.Ref)

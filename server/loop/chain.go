@@ -68,7 +68,7 @@ func (w *work) chain(g *group, by casework.Actor, d *draft) (*Chain, error) {
 // chainRecords are the records under a root as the chain reads them.
 func (w *work) chainRecords(root syncproto.Ref) (list []casework.ChainRecord, err error) {
 	p := newProvenance(w.tx)
-	err = w.tx.ByRoot(root, func(s *Stored) error {
+	err = w.tx.ByRoot(root, "", func(s *Stored) error {
 		if s.Deleted || !casework.InChain(s.Ref.Kind) {
 			return nil
 		}

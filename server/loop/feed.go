@@ -241,10 +241,7 @@ type grantView struct {
 // grants reads the grant records of a user's own bucket.
 func (l *Loop) grants(tx ReadTx, user string) ([]grantView, error) {
 	var list []grantView
-	err := tx.ByRoot(userRoot(user), func(s *Stored) error {
-		if s.Ref.Kind != "grant" {
-			return nil
-		}
+	err := tx.ByRoot(userRoot(user), "grant", func(s *Stored) error {
 		body, err := syncproto.ParseObject(s.Body)
 		if err != nil {
 			return err

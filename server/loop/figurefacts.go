@@ -31,8 +31,8 @@ func (c *counting) funnel(lead *syncproto.Record, _ string) error {
 	if err != nil {
 		return err
 	}
-	err = c.tx.ByRoot(lead.Root, func(s *Stored) error {
-		if s.Ref.Kind != "visit" || s.Index.Parent != lead.ID {
+	err = c.tx.ByRoot(lead.Root, "visit", func(s *Stored) error {
+		if s.Index.Parent != lead.ID {
 			return nil
 		}
 		body, err := syncproto.ParseObject(s.Body)

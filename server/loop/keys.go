@@ -59,11 +59,9 @@ func (l *Loop) recallCaseKey(r *syncproto.Keyring, kid string, roots ...syncprot
 		return
 	}
 	for _, root := range roots {
-		for n := 1; n <= maxCaseKeys; n++ {
-			if k := l.secrets.caseKey(keyRef(root), n); k.ID() == kid {
-				r.Add(k)
-				return
-			}
+		if n := l.renewals.of(keyRef(root))[kid]; n > 0 {
+			r.Add(l.secrets.caseKey(keyRef(root), n))
+			return
 		}
 	}
 }
@@ -127,10 +125,7 @@ func (l *Loop) openRing(tx ReadTx, root syncproto.Ref, bucket string) (*syncprot
 		return nil, err
 	}
 	r.Add(key)
-	err = tx.ByRoot(root, func(s *Stored) error {
-		if s.Ref.Kind != "key" {
-			return nil
-		}
+	err = tx.ByRoot(root, "key", func(s *Stored) error {
 		body, err := syncproto.ParseObject(s.Body)
 		if err != nil {
 			return err

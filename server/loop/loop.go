@@ -40,13 +40,14 @@ type Options struct {
 
 // Loop runs the verbs. It keeps no state of its own and is safe for concurrent use.
 type Loop struct {
-	store   Store
-	clock   Clock
-	secrets Secrets
-	newID   func() string
-	poke    func([]syncproto.BucketSeq)
-	log     *slog.Logger
-	repair  int64
+	store    Store
+	clock    Clock
+	secrets  Secrets
+	renewals *renewals
+	newID    func() string
+	poke     func([]syncproto.BucketSeq)
+	log      *slog.Logger
+	repair   int64
 
 	tombstoneAge time.Duration
 	chunks       Chunks
@@ -78,7 +79,7 @@ func New(o Options) *Loop {
 	if o.KeyBatch <= 0 {
 		o.KeyBatch = rewrapBatch
 	}
-	return &Loop{store: o.Store, clock: o.Clock, secrets: o.Secrets, newID: o.NewID, poke: o.Poke, log: o.Log, repair: int64(o.RepairRows),
+	return &Loop{store: o.Store, clock: o.Clock, secrets: o.Secrets, renewals: &renewals{secrets: o.Secrets}, newID: o.NewID, poke: o.Poke, log: o.Log, repair: int64(o.RepairRows),
 		tombstoneAge: o.TombstoneAge, chunks: o.Chunks, snapshotRows: o.SnapshotRows, chunkBytes: o.ChunkBytes, keyBatch: o.KeyBatch}
 }
 

@@ -151,10 +151,8 @@ func (m *merger) people() error {
 // each hands over the people of a household whose identity number can be read, with its blind index.
 func (m *merger) each(root syncproto.Ref, ring *syncproto.Keyring, fn func(p *draft, blind string) error) error {
 	var refs []syncproto.Ref
-	err := m.g.w.tx.ByRoot(root, func(s *Stored) error {
-		if s.Ref.Kind == "person" {
-			refs = append(refs, s.Ref)
-		}
+	err := m.g.w.tx.ByRoot(root, "person", func(s *Stored) error {
+		refs = append(refs, s.Ref)
 		return nil
 	})
 	if err != nil {

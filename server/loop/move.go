@@ -11,7 +11,7 @@ import (
 // can open them and whoever lost them cannot follow.
 func (g *group) moveRoot(root, toRoot syncproto.Ref, toBucket string) error {
 	var refs []syncproto.Ref
-	if err := g.w.tx.ByRoot(root, func(s *Stored) error { refs = append(refs, s.Ref); return nil }); err != nil {
+	if err := g.w.tx.ByRoot(root, "", func(s *Stored) error { refs = append(refs, s.Ref); return nil }); err != nil {
 		return err
 	}
 	for _, ref := range refs {

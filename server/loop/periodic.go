@@ -84,7 +84,7 @@ type help struct {
 
 // helpOf reads it from the records under a household's root.
 func helpOf(tx ReadTx, root syncproto.Ref) (x help, err error) {
-	err = tx.ByRoot(root, func(s *Stored) error {
+	err = tx.ByRoot(root, "", func(s *Stored) error {
 		state := s.Index.State
 		switch {
 		case s.Ref.Kind == "periodic_review" && !slices.Contains([]string{"done", "cancelled"}, state):
@@ -171,7 +171,7 @@ func (g *group) askVisit(of *draft, worker, kind, title, text string) error {
 // grid, as long as he may hold it; "" for nobody.
 func (g *group) workerOf(h *draft) (string, error) {
 	var known []string
-	err := g.w.tx.ByRoot(h.rec.Ref, func(s *Stored) error {
+	err := g.w.tx.ByRoot(h.rec.Ref, "", func(s *Stored) error {
 		field := map[string]string{"application": "worker", "visit": "surveyor_1"}[s.Ref.Kind]
 		if field == "" {
 			return nil
@@ -256,8 +256,8 @@ func (g *group) servedOne(visit, d *draft) error {
 // under are the records of a kind under a root that are in one of the states, as drafts.
 func (g *group) under(root syncproto.Ref, kind string, states ...string) (list []*draft, err error) {
 	var refs []syncproto.Ref
-	err = g.w.tx.ByRoot(root, func(s *Stored) error {
-		if s.Ref.Kind == kind && slices.Contains(states, s.Index.State) {
+	err = g.w.tx.ByRoot(root, kind, func(s *Stored) error {
+		if slices.Contains(states, s.Index.State) {
 			refs = append(refs, s.Ref)
 		}
 		return nil

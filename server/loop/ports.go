@@ -38,8 +38,9 @@ type ReadTx interface {
 	LifeEnd(incarnation, bucket string) (uint64, error)
 	// Record returns a record by kind and id, deleted ones included, or ErrNotFound. Its bytes may be kept.
 	Record(ref syncproto.Ref) (*Stored, error)
-	// ByRoot hands over the live records of a root, the root itself included, in order of kind and id.
-	ByRoot(root syncproto.Ref, fn func(*Stored) error) error
+	// ByRoot hands over the live records of a root, the root itself included, in order of kind and id; those of one kind
+	// only where kind is not "", at the cost of these.
+	ByRoot(root syncproto.Ref, kind string, fn func(*Stored) error) error
 	// Bucket returns a bucket's head, or the head of an empty bucket under that name.
 	Bucket(name string) (Bucket, error)
 	// Buckets hands over every bucket's head in order of names.

@@ -221,7 +221,7 @@ func TestConcurrentEditsLoseNothing(t *testing.T) {
 		}
 		losers := 0
 		err := c.store.Read(t.Context(), func(tx loop.ReadTx) error {
-			return tx.ByRoot(home, func(s *loop.Stored) error {
+			return tx.ByRoot(home, "", func(s *loop.Stored) error {
 				if s.Ref.Kind != "conflict" {
 					return nil
 				}

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"slices"
+	"sync"
 
 	"aidloop/syncproto"
 )
@@ -56,12 +57,7 @@ func (g *group) recoverKeys(root syncproto.Ref, fields syncproto.Object) error {
 // records say so, not the root's keyring: a key may have been recalled onto that for one value alone.
 func (g *group) recoverKey(root syncproto.Ref, kid string) error {
 	var carriers []syncproto.Ref
-	err := g.w.tx.ByRoot(root, func(s *Stored) error {
-		if s.Ref.Kind == "key" {
-			carriers = append(carriers, s.Ref)
-		}
-		return nil
-	})
+	err := g.w.tx.ByRoot(root, "key", func(s *Stored) error { carriers = append(carriers, s.Ref); return nil })
 	if err != nil {
 		return err
 	}
@@ -76,10 +72,8 @@ func (g *group) recoverKey(root syncproto.Ref, kid string) error {
 		}
 	}
 	for _, ref := range carriers {
-		for n := range maxCaseKeys {
-			if k := g.w.l.secrets.caseKey(ref, n+1); k.ID() == kid {
-				return g.addKey(ref, k)
-			}
+		if n := g.w.l.renewals.of(ref)[kid]; n > 0 {
+			return g.addKey(ref, g.w.l.secrets.caseKey(ref, n))
 		}
 	}
 	return nil
@@ -102,4 +96,33 @@ func (g *group) addKey(carrier syncproto.Ref, k syncproto.Key) error {
 	_, err = g.serverSet(carrier, map[string]any{"keys": keys})
 	delete(g.w.rings, d.rec.Root)
 	return err
+}
+
+// maxRenewals bounds the carriers whose renewals are kept in memory.
+const maxRenewals = 1024
+
+// renewals keeps the ids of the renewed case keys of carriers that somebody asked for. They are derived, so that what is
+// kept never changes: a phone that goes on sealing under a key that nobody knows costs little each time.
+type renewals struct {
+	secrets Secrets
+	mu      sync.Mutex
+	known   map[syncproto.Ref]map[string]int
+}
+
+// of are the numbers of a carrier's renewals by key id.
+func (r *renewals) of(carrier syncproto.Ref) map[string]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if ids, ok := r.known[carrier]; ok {
+		return ids
+	}
+	if r.known == nil || len(r.known) >= maxRenewals {
+		r.known = map[syncproto.Ref]map[string]int{}
+	}
+	ids := make(map[string]int, maxCaseKeys)
+	for n := 1; n <= maxCaseKeys; n++ {
+		ids[r.secrets.caseKey(carrier, n).ID()] = n
+	}
+	r.known[carrier] = ids
+	return ids
 }

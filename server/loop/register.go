@@ -15,6 +15,7 @@ type Registration struct {
 	Grid    string // the grid that the household lives in
 	Fields  map[string]any
 	Persons []Member
+	Key     syncproto.Key // that its first values are sealed under; random where it is zero
 }
 
 // Member is a person of a household.
@@ -28,7 +29,9 @@ type Member struct {
 func (l *Loop) Register(ctx context.Context, by casework.Actor, households []Registration) (added int, err error) {
 	keys := make([]syncproto.Key, len(households))
 	for i := range keys {
-		_, _ = rand.Read(keys[i][:]) // never fails: crypto/rand ends the program instead
+		if keys[i] = households[i].Key; keys[i] == (syncproto.Key{}) {
+			_, _ = rand.Read(keys[i][:]) // never fails: crypto/rand ends the program instead
+		}
 	}
 	err = l.run(ctx, func(w *work) error {
 		added = 0

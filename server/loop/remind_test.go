@@ -66,7 +66,7 @@ func TestWorkersAreRemindedOnce(t *testing.T) {
 func (c *county) notices(user string) (n int) {
 	c.t.Helper()
 	err := c.store.Read(c.t.Context(), func(tx loop.ReadTx) error {
-		return tx.ByRoot(syncproto.Ref{Kind: "user", ID: user}, func(s *loop.Stored) error {
+		return tx.ByRoot(syncproto.Ref{Kind: "user", ID: user}, "", func(s *loop.Stored) error {
 			if s.Ref.Kind == "notice" {
 				n++
 			}

@@ -136,8 +136,8 @@ func villageOf(bucket string) string {
 // newestVisit is the visit of a root that was made last, among those that met somebody and were submitted or approved.
 func newestVisit(tx ReadTx, root syncproto.Ref) (newest *syncproto.Record, err error) {
 	at := int64(0)
-	err = tx.ByRoot(root, func(s *Stored) error {
-		if s.Ref.Kind != "visit" || !slices.Contains([]string{"submitted", "approved"}, s.Index.State) {
+	err = tx.ByRoot(root, "visit", func(s *Stored) error {
+		if !slices.Contains([]string{"submitted", "approved"}, s.Index.State) {
 			return nil
 		}
 		rec, err := parseStored(s)

@@ -179,7 +179,7 @@ func answersOf(form *casework.Form, fields map[string]any) map[string]any {
 func caseRecords(tx ReadTx, ring *syncproto.Keyring, root syncproto.Ref) (household map[string]any, persons map[string]map[string]any, err error) {
 	persons = map[string]map[string]any{}
 	aliases := map[string]string{}
-	err = tx.ByRoot(root, func(s *Stored) error {
+	err = tx.ByRoot(root, "", func(s *Stored) error {
 		if !slices.Contains([]string{"household", "person"}, s.Ref.Kind) {
 			return nil
 		}

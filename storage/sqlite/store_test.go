@@ -122,7 +122,7 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 }
 
 // A pull reads what changed and nothing else: all parts of the feed are searched by their indexes and merged in order.
-// Whoever looks for tombstones reads those and no row.
+// Whoever looks for tombstones reads those and no row, and whoever looks for one kind of a root's records no others.
 func TestFeedIsNotSorted(t *testing.T) {
 	dir := t.TempDir()
 	if err := open(t, dir).Close(); err != nil {
@@ -140,6 +140,7 @@ func TestFeedIsNotSorted(t *testing.T) {
 	}{
 		{sqlite.FeedSQL, []any{1, 2}, []string{"INDEX records_feed (bucket=? AND seq>?)", "INDEX records_gone (bucket=? AND seq>?)", "INDEX exits_feed (bucket=? AND seq>?)"}},
 		{sqlite.TombstoneSQL, []any{1, 1}, []string{"COVERING INDEX records_gone (bucket=?)", "COVERING INDEX exits_feed (bucket=?)"}},
+		{sqlite.KindOfRootSQL, []any{"household", "h", "key"}, []string{"INDEX records_root (root=? AND kind=?)"}},
 		{"UPDATE records SET deleted = 2 WHERE bucket = ? AND deleted = 1 AND seq <= ?", []any{1, 2}, []string{"INDEX records_gone (bucket=? AND seq<?)"}},
 	} {
 		plan := explain(t, db, c.query, c.args...)

@@ -110,9 +110,16 @@ func (v *view) Record(ref syncproto.Ref) (*loop.Stored, error) {
 	return r, bad
 }
 
-func (v *view) ByRoot(root syncproto.Ref, fn func(*loop.Stored) error) error {
-	q := v.c.use("SELECT " + recordColumns + "WHERE r.root = (SELECT n FROM roots WHERE kind = ? AND id = ?) AND r.deleted = 0 ORDER BY r.kind, r.id")
-	return v.records(q.text(root.Kind).text(root.ID), fn)
+const (
+	underSQL      = "SELECT " + recordColumns + "WHERE r.root = (SELECT n FROM roots WHERE kind = ? AND id = ?) AND r.deleted = 0"
+	kindOfRootSQL = underSQL + " AND r.kind = ? ORDER BY r.id"
+)
+
+func (v *view) ByRoot(root syncproto.Ref, kind string, fn func(*loop.Stored) error) error {
+	if kind != "" {
+		return v.records(v.c.use(kindOfRootSQL).text(root.Kind).text(root.ID).text(kind), fn)
+	}
+	return v.records(v.c.use(underSQL+" ORDER BY r.kind, r.id").text(root.Kind).text(root.ID), fn)
 }
 
 func (v *view) records(q *stmt, fn func(*loop.Stored) error) error {

@@ -193,9 +193,15 @@ func feed(t *testing.T, s loop.Store) {
 			t.Errorf("%+v", got)
 		}
 		live := 0
-		err3 := tx.ByRoot(syncproto.Ref{Kind: "household", ID: "h"}, func(r *loop.Stored) error { live++; return nil })
+		err3 := tx.ByRoot(syncproto.Ref{Kind: "household", ID: "h"}, "", func(r *loop.Stored) error { live++; return nil })
 		if live != 3 {
 			t.Errorf("%d live records of the root", live)
+		}
+		for kind, want := range map[string]int{"visit": live, "lead": 0} {
+			of := 0
+			if err := tx.ByRoot(syncproto.Ref{Kind: "household", ID: "h"}, kind, func(r *loop.Stored) error { of++; return nil }); err != nil || of != want {
+				t.Errorf("%d %ss of the root, want %d: %v", of, kind, want, err)
+			}
 		}
 		return errors.Join(err, err2, err3)
 	})

@@ -40,7 +40,7 @@ func trim(t *testing.T, s loop.Store) {
 			t.Errorf("%+v", r)
 		}
 		live := 0
-		e3 := tx.ByRoot(syncproto.Ref{Kind: "household", ID: "h"}, func(r *loop.Stored) error { live++; return nil })
+		e3 := tx.ByRoot(syncproto.Ref{Kind: "household", ID: "h"}, "", func(r *loop.Stored) error { live++; return nil })
 		if live != 2 {
 			t.Errorf("%d live records", live)
 		}
