@@ -36,7 +36,7 @@ func (s *Store) Measure(ctx context.Context, fn func(loop.ReadTx) error) (w Work
 // FeedPlan is how SQLite runs the feed of a bucket, a line a step (EXPLAIN QUERY PLAN).
 func (s *Store) FeedPlan(ctx context.Context) (lines []string, err error) {
 	err = s.read(ctx, func(v *view) error {
-		return v.each(v.c.use("EXPLAIN QUERY PLAN "+feedSQL).int(1).int(1).int(1).int(1), func(q *stmt) (bool, error) {
+		return v.each(v.c.use("EXPLAIN QUERY PLAN "+feedSQL).int(1).int(1), func(q *stmt) (bool, error) {
 			lines = append(lines, q.str(3))
 			return true, nil
 		})

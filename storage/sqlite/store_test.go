@@ -125,7 +125,11 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 // Whoever looks for tombstones reads those and no row, and whoever looks for one kind of a root's records no others.
 func TestFeedIsNotSorted(t *testing.T) {
 	dir := t.TempDir()
-	if err := open(t, dir).Close(); err != nil {
+	s := open(t, dir)
+	if plan, err := s.FeedPlan(t.Context()); err != nil || !strings.Contains(strings.Join(plan, "\n"), "records_feed") {
+		t.Errorf("the store's own word on its feed: %q, %v", plan, err)
+	}
+	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, sqlite.FileName))
