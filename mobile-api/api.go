@@ -78,10 +78,10 @@ type API struct {
 	Options
 	gate     *gate
 	bodies   *edge.Budget
-	enrolled *guesses // wrong enrolment codes
-	renewed  *guesses // wrong refresh tokens
+	enrolled *edge.Attempts // wrong enrolment codes
+	renewed  *edge.Attempts // wrong refresh tokens
 	bundles  *gate
-	bundled  *guesses // files that are no bundles of this server's phones
+	bundled  *edge.Attempts // files that are no bundles of this server's phones
 }
 
 // New makes an API.
@@ -98,8 +98,8 @@ func New(o Options) *API {
 	o.Limits.defaults()
 	o.Hub.setMax(o.Limits.Live)
 	return &API{Options: o, gate: newGate(o.Limits), bodies: edge.NewBudget(o.Limits.BodyBytes),
-		enrolled: newGuesses(o.Clock, 10, 200), renewed: newGuesses(o.Clock, 60, 1000),
-		bundles: newGate(Limits{Exchanges: o.Limits.Bundles, Waiting: o.Limits.Bundles, Wait: o.Limits.Wait}), bundled: newGuesses(o.Clock, 10, 200)}
+		enrolled: edge.NewAttempts(o.Clock, 10, 200), renewed: edge.NewAttempts(o.Clock, 60, 1000),
+		bundles: newGate(Limits{Exchanges: o.Limits.Bundles, Waiting: o.Limits.Bundles, Wait: o.Limits.Wait}), bundled: edge.NewAttempts(o.Clock, 10, 200)}
 }
 
 // Mount adds the routes to app, which was made with AppConfig, and wraps everything that is mounted on it from now on

@@ -24,7 +24,7 @@ func (a *API) refresh(c *fiber.Ctx) error {
 	if err := a.readJSON(c, &in); err != nil {
 		return err
 	}
-	right, err := a.renewed.try(edge.Remote(c, a.Proxies))
+	right, err := a.renewed.Try(edge.Remote(c, a.Proxies))
 	if err != nil {
 		return err
 	}

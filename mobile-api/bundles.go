@@ -25,7 +25,7 @@ func (a *API) bundle(c *fiber.Ctx) error {
 	if c.Get(fiber.HeaderContentEncoding) != "" {
 		return syncproto.Refuse(syncproto.CodeUnsupportedType, "a bundle is encrypted and cannot be compressed")
 	}
-	right, err := a.bundled.try(edge.Remote(c, a.Proxies))
+	right, err := a.bundled.Try(edge.Remote(c, a.Proxies))
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func (a *API) enrol(c *fiber.Ctx) error {
 	if err != nil {
 		return syncproto.Refuse(syncproto.CodeMalformed, "public_key: want base64 of 32 bytes")
 	}
-	right, err := a.enrolled.try(edge.Remote(c, a.Proxies))
+	right, err := a.enrolled.Try(edge.Remote(c, a.Proxies))
 	if err != nil {
 		return err
 	}

@@ -170,6 +170,9 @@ func investigated(f Facts) error {
 }
 
 func publicationOver(f Facts) error {
+	if f.ObjectionOpen {
+		return require(false, "公示页面收到的异议还没有处理,请先登记或说明理由不予采纳。")
+	}
 	return require(f.PublicationOver, "公示期未满,期满无异议后才能上报。")
 }
 

@@ -90,11 +90,11 @@ var application = &Kind{Name: "application", Label: "救助申请", Bucket: Buck
 	server("extended", "延长办理", Bool), server("extension_reason", "延长理由", Text).sealed(),
 	at("investigating_at", "启动调查时间"), ref("investigation", "调查走访"), at("reinvestigating_at", "重新调查时间"),
 	server("opinion_categories", "初审意见类别", EnumList).of("category"), server("opinion_suggested", "初审时系统建议类别", EnumList).of("category"),
-	server("opinion_reason", "初审理由", Text).sealed(), ref("opinion_by", "初审人"), at("opinion_at", "初审时间"),
+	server("opinion_amount", "拟救助金额(每月)", Money), server("opinion_reason", "初审理由", Text).sealed(), ref("opinion_by", "初审人"), at("opinion_at", "初审时间"),
 	at("published_at", "公示时间"), server("published_until", "公示截止", Date),
 	server("objection", "异议内容", Text).sealed(), ref("objection_by", "异议登记人"), at("objected_at", "异议时间"), at("reported_at", "上报时间"),
 	at("county_visit_at", "县级入户登记时间"), ref("county_visit_by", "县级入户人"), server("county_visit_note", "县级入户情况", Text).sealed(),
-	server("categories", "确认类别", EnumList).of("category"), server("suggested", "系统建议类别", EnumList).of("category"),
+	server("categories", "确认类别", EnumList).of("category"), server("amount", "救助金额(每月)", Money), server("suggested", "系统建议类别", EnumList).of("category"),
 	server("suggested_rules", "建议规则版本", Text), server("suggested_basis", "建议依据", List).sealed(), server("valid_until", "有效期至", Date),
 	server("decision_reason", "决定理由", Text).sealed(), ref("decided_by", "决定人"), at("decided_at", "决定时间"), at("told_at", "书面告知时间"),
 	at("activated_at", "生效时间"), at("closed_at", "结束时间"), server("closed_reason", "结束理由", Text).sealed(),
@@ -127,4 +127,19 @@ var exit = &Kind{Name: "exit", Label: "退出与渐退", Bucket: BucketCase, Own
 	ref("worker", "网格员"), ref("granted_by", "批准人"), at("granted_at", "批准时间"), server("from", "渐退起", Date), server("until", "渐退止", Date),
 	at("ended_at", "退出时间"), server("watch_until", "监测至", Date), server("due_on", "下次回访", Date), at("asked_at", "回访任务时间"), server("visits", "回访次数", Int),
 	at("resumed_at", "恢复时间"), server("resumed_reason", "恢复理由", Text).sealed(), at("closed_at", "监测结束时间"), server("state", "状态", Enum).of("state"),
+}}
+
+// A publication holds what everybody may read, and nothing else.
+var publication = &Kind{Name: "publication", Label: "公示", Bucket: BucketCase, Due: "until", Parent: "application", Fields: []Field{
+	ref("household", "家庭"), ref("application", "救助申请"), server("stage", "公示内容", Enum).of("publication_stage").public(), server("name", "姓名(隐去部分)", Text).public(),
+	server("members", "人口数", Int).public(), server("categories", "救助类别", EnumList).of("category").public(), server("amount", "金额(每月)", Money).public(),
+	at("posted_at", "公示时间").public(), server("until", "公示截止", Date).public(), at("ended_at", "撤下时间"), server("state", "状态", Enum).of("state"),
+}}
+
+// An objection is the root of a case of its own, which lies at the town's desk: who objects is nobody's business in the
+// village, and no phone holds it.
+var objection = &Kind{Name: "objection", Label: "公示异议", Bucket: BucketCase, Root: true, Parent: "application", Fields: []Field{
+	ref("publication", "公示"), ref("application", "救助申请"), server("receipt", "受理编号", Text), server("town", "镇(街道)", Text), server("village", "村(社区)", Text),
+	server("name", "姓名", Text).sealed(), server("phone", "联系电话", Text).sealed(), server("text", "异议内容", Text).sealed(),
+	at("received_at", "收到时间"), ref("decided_by", "处理人"), at("decided_at", "处理时间"), server("reason", "处理意见", Text).sealed(), server("state", "状态", Enum).of("state"),
 }}

@@ -24,6 +24,7 @@ type Facts struct {
 	SupplementAsked bool
 	OtherRunning    bool // another application of the household is under way
 	PublicationOver bool
+	ObjectionOpen   bool // somebody objected on the public page, and nobody has answered
 	CountyVisited   bool // the county made a visit of its own
 	Extended        bool
 	Reasoned        bool // a reason is given

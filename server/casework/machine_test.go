@@ -177,6 +177,19 @@ func ExampleMachine_String() {
 	// ended            watch          -> monitored        system
 	// ended            finish         -> closed           system
 	// monitored        finish         -> closed           system
+	//
+	// publication (公示)
+	// (none)           post           -> posted           town_reviewer, bureau_officer
+	// posted           expire         -> expired          system
+	// posted           object         -> objected         village_clerk, town_clerk, town_reviewer
+	// posted           withdraw       -> archived         town_reviewer, bureau_officer, system
+	// expired          archive        -> archived         system
+	// objected         archive        -> archived         system
+	//
+	// objection (公示异议)
+	// (none)           receive        -> received         system
+	// received         register       -> registered       village_clerk, town_clerk, town_reviewer [reasoned]
+	// received         dismiss        -> dismissed        town_reviewer [reasoned]
 }
 
 // willing are facts under which every guard holds.

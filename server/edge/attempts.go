@@ -1,18 +1,18 @@
-package mobileapi
+package edge
 
 import (
 	"net/netip"
 	"sync"
 	"time"
 
-	"aidloop/server/edge"
 	"aidloop/syncproto"
 )
 
-// guesses bounds how often secrets may be guessed, in a minute: by one network, and by all together. Right ones do not
-// count, so that a town can enrol forty phones behind one address. Its table needs no sweeper: a network enters it only
-// by taking one of the attempts that all share, and it is emptied every minute.
-type guesses struct {
+// Attempts bounds how often something that is open to everybody may be tried in a minute, such as guessing a secret: by one
+// network, and by all together. An attempt that is given back does not count, so that a town can enrol forty phones behind
+// one address. Its table needs no sweeper: a network enters it only by taking one of the attempts that all share, and it is
+// emptied every minute.
+type Attempts struct {
 	clock      func() time.Time
 	each, all  int
 	mu         sync.Mutex
@@ -22,13 +22,14 @@ type guesses struct {
 	generation int64 // of the table, so that a late refund does not reach into the next minute
 }
 
-func newGuesses(clock func() time.Time, each, all int) *guesses {
-	return &guesses{clock: clock, each: each, all: all, byNetwork: map[netip.Addr]int{}}
+// NewAttempts allows so many attempts a minute to each network, and so many to all together.
+func NewAttempts(clock func() time.Time, each, all int) *Attempts {
+	return &Attempts{clock: clock, each: each, all: all, byNetwork: map[netip.Addr]int{}}
 }
 
-// try takes one attempt. The caller gives it back where the guess was right.
-func (g *guesses) try(from netip.Addr) (right func(), err error) {
-	from = edge.Network(from)
+// Try takes one attempt. The caller gives it back where the guess was right.
+func (g *Attempts) Try(from netip.Addr) (right func(), err error) {
+	from = Network(from)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if minute := g.clock().Unix() / 60; minute != g.minute {
@@ -45,7 +46,7 @@ func (g *guesses) try(from netip.Addr) (right func(), err error) {
 	return func() { g.refund(from, generation) }, nil
 }
 
-func (g *guesses) refund(from netip.Addr, generation int64) {
+func (g *Attempts) refund(from netip.Addr, generation int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.generation == generation {

@@ -15,16 +15,17 @@ type Advanced struct {
 	Ended   int // graces, and help with them
 	Visits  int // return visits that were asked for
 	Closed  int // households that are watched no longer
+	Expired int // publications that left the page
 }
 
 // Total adds them up.
-func (a Advanced) Total() int { return a.Reviews + a.Begun + a.Ended + a.Visits + a.Closed }
+func (a Advanced) Total() int { return a.Reviews + a.Begun + a.Ended + a.Visits + a.Closed + a.Expired }
 
 // returnAhead is how many days before its day a return visit is put on the worker's list.
 const returnAhead = 14
 
 // Advance does what the calendar brings: it opens the reviews whose time has come, begins and ends graces, asks for
-// return visits and stops to watch. Each comes once, however often Advance runs.
+// return visits, stops to watch, and closes publications whose time is over. Each comes once, however often Advance runs.
 func (l *Loop) Advance(ctx context.Context) (done Advanced, err error) {
 	var standards casework.Standards
 	err = l.store.Read(ctx, func(tx ReadTx) error { standards, err = readStandards(tx); return err })
@@ -37,6 +38,7 @@ func (l *Loop) Advance(ctx context.Context) (done Advanced, err error) {
 	}{
 		{Query{Kind: "household", Limit: 500}, func(w *work, s *Stored, a *Advanced) error { return w.advanceHousehold(s, standards, a) }},
 		{Query{Kind: "exit", States: casework.ExitsRunning, Limit: 500}, func(w *work, s *Stored, a *Advanced) error { return w.advanceExit(s, standards, a) }},
+		{Query{Kind: "publication", States: []string{"posted"}, ByDue: true, DueTo: l.dayOr(""), Limit: 500}, func(w *work, s *Stored, a *Advanced) error { return w.advancePublication(s, a) }},
 	} {
 		if err := l.advanceEach(ctx, x.q, standards, &done, x.one); err != nil {
 			return done, err
@@ -95,7 +97,8 @@ func (l *Loop) advanceEach(ctx context.Context, q Query, standards casework.Stan
 }
 
 func (a *Advanced) add(b Advanced) {
-	a.Reviews, a.Begun, a.Ended, a.Visits, a.Closed = a.Reviews+b.Reviews, a.Begun+b.Begun, a.Ended+b.Ended, a.Visits+b.Visits, a.Closed+b.Closed
+	a.Reviews, a.Begun, a.Ended, a.Visits = a.Reviews+b.Reviews, a.Begun+b.Begun, a.Ended+b.Ended, a.Visits+b.Visits
+	a.Closed, a.Expired = a.Closed+b.Closed, a.Expired+b.Expired
 }
 
 // unjudged says that a household lacks what the rules need.

@@ -2,7 +2,9 @@ package loop
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"aidloop/server/casework"
@@ -17,6 +19,7 @@ type ApplicationStep struct {
 	Reason      string    // sealed, at most 1000 characters; needed where the machine's guard or a difference asks for it
 	Questions   []Comment // with supplement: every question that is missing something
 	Categories  []string  // with opine, confirm, and a report after an investigation anew
+	Amount      int64     // with the same: 分 a month; 0 for what the rules suggest
 	Relative    bool      // with accept: the applicant is a near relative of staff, whatever the form says
 }
 
@@ -54,6 +57,9 @@ func (l *Loop) StepApplication(ctx context.Context, by casework.Actor, in Applic
 	act, ok := applicationActs[in.Action]
 	if !ok {
 		return casework.NewError(casework.CodeInvalidValue, "请选择救助申请的办理步骤。")
+	}
+	if in.Amount < 0 || in.Amount > syncproto.MaxInt {
+		return casework.NewError(casework.CodeInvalidValue, "金额不正确,请填写每月的金额。")
 	}
 	in.Reason = clipRunes(in.Reason, 1000)
 	return l.run(ctx, func(w *work) error {
@@ -131,17 +137,24 @@ func (s *applying) effect(again bool) error {
 		}
 	case "opine":
 		return s.opine()
-	case "report":
-		if again {
-			return s.opine()
-		}
 	case "publicize":
 		t, err := s.g.applicationTimes(s.d)
 		if err != nil {
 			return err
 		}
-		s.fields["published_until"], err = casework.PublicationEnd(time.UnixMilli(s.g.w.now), t, s.standards)
-		return err
+		until, err := casework.PublicationEnd(time.UnixMilli(s.g.w.now), t, s.standards)
+		if err != nil {
+			return err
+		}
+		s.fields["published_until"] = until
+		return s.g.post(s.d, s.by, posting{"opinion", s.d.rec.Body.Get("opinion_categories"), s.d.rec.Body.Int("opinion_amount"), until})
+	case "object":
+		return s.g.endPublications(s.d.rec.Root, s.d.rec.ID, "object", s.by.Role)
+	case "report":
+		if again {
+			return s.opine()
+		}
+		return s.g.endPublications(s.d.rec.Root, s.d.rec.ID, "expire", casework.RoleSystem)
 	case "extend":
 		s.fields["extended"] = true
 	case "confirm":
@@ -154,7 +167,7 @@ func (s *applying) effect(again bool) error {
 	case "activate", "close":
 		return s.help()
 	case "terminate":
-		return s.g.closeTasks(s.d, "supplement")
+		return errors.Join(s.g.closeTasks(s.d, "supplement"), s.g.endPublications(s.d.rec.Root, s.d.rec.ID, "withdraw", casework.RoleSystem))
 	}
 	return nil
 }
@@ -184,10 +197,11 @@ func (s *applying) opine() error {
 			return err
 		}
 	}
-	suggestion, _, err := s.g.weigh(s.d, s.standards, s.in.Categories, s.in.Reason)
+	suggested, suggestion, err := s.g.weigh(s.d, s.standards, s.in.Categories, s.in.Reason)
 	if err != nil {
 		return err
 	}
+	s.fields["opinion_amount"] = s.amount(s.in.Categories, suggestion)
 	visit, err := s.g.investigation(s.d)
 	if err != nil {
 		return err
@@ -196,7 +210,7 @@ func (s *applying) opine() error {
 		s.fields["investigation"] = visit.ID
 	}
 	s.fields["opinion_at"], s.fields["opinion_by"], s.fields["opinion_reason"] = s.g.w.clockTime(), s.by.UserID, optional(s.in.Reason)
-	s.fields["opinion_categories"], s.fields["opinion_suggested"] = anys(s.in.Categories), suggestion
+	s.fields["opinion_categories"], s.fields["opinion_suggested"] = anys(s.in.Categories), suggested
 	return nil
 }
 
@@ -239,8 +253,21 @@ func (s *applying) decide(categories []string) error {
 	}
 	s.fields["categories"], s.fields["suggested"] = anys(categories), list
 	keepBasis(s.fields, suggestion)
+	s.fields["amount"] = s.amount(categories, suggestion)
 	if suggestion != nil && len(categories) == 1 && categories[0] == "RIGID" {
 		s.fields["valid_until"] = optional(suggestion.ValidUntil)
+	}
+	return nil
+}
+
+// amount is what a household is to receive a month: what people decided, or, where they left it to the rules, what those say
+// of dibao; nil for nothing.
+func (s *applying) amount(categories []string, suggestion *casework.Suggestion) any {
+	switch {
+	case s.in.Amount > 0 && len(categories) > 0:
+		return s.in.Amount
+	case suggestion != nil && suggestion.GrantMonth > 0 && slices.Contains(categories, "DIBAO"):
+		return suggestion.GrantMonth
 	}
 	return nil
 }
@@ -255,6 +282,12 @@ func (s *applying) help() error {
 		return s.g.leaveHelp(h, leaving{cause: "application", by: s.by}, s.standards)
 	}
 	if err := s.g.includedAnew(h.rec.Ref); err != nil {
+		return err
+	}
+	if err := s.g.endPublications(h.rec.Ref, "", "withdraw", casework.RoleSystem); err != nil {
+		return err
+	}
+	if err := s.g.post(s.d, s.by, posting{"decision", s.d.rec.Body.Get("categories"), s.d.rec.Body.Int("amount"), ""}); err != nil {
 		return err
 	}
 	return s.g.recategorise(h, casework.Granted(categories(&h.rec), categories(&s.d.rec)))

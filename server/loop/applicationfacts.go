@@ -19,6 +19,9 @@ func (g *group) applicationFacts(d *draft) (f casework.Facts, err error) {
 	if until := b.Str("published_until"); until != "" {
 		f.PublicationOver = time.UnixMilli(g.w.now).In(beijing).Format(time.DateOnly) > until
 	}
+	if f.ObjectionOpen, err = g.objected(d); err != nil {
+		return f, err
+	}
 	if f.Missing, err = g.missing(d); err != nil {
 		return f, err
 	}

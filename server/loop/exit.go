@@ -71,6 +71,9 @@ func (g *group) left(h, exit *draft, unwatched bool, standards casework.Standard
 	if err := g.recategorise(h, casework.Withdrawn(categories(&h.rec))); err != nil {
 		return err
 	}
+	if err := g.endPublications(h.rec.Ref, "", "withdraw", casework.RoleSystem); err != nil {
+		return err
+	}
 	if unwatched {
 		return g.step(exit, "finish", casework.RoleSystem, casework.Facts{}, map[string]any{"closed_at": g.w.clockTime()})
 	}

@@ -126,22 +126,30 @@ func (w *work) importLead(g *group, by casework.Actor, source string, row LeadRo
 	if household != "" {
 		lead["household"], rep.Linked = household, true
 	}
-	bucket := syncproto.BucketDesk + by.Region
-	var key syncproto.Key
-	_, _ = rand.Read(key[:]) // never fails: crypto/rand ends the program instead
-	carrier, keyFields, err := w.newCaseKey(ref, bucket, key)
-	if err != nil {
-		return rep, err
-	}
-	if _, err := g.serverPut(carrier, ref, bucket, keyFields); err != nil {
-		return rep, err
-	}
-	if err := g.putValues(ref, ref, bucket, lead); err != nil {
+	if err := g.putRoot(ref, syncproto.BucketDesk+by.Region, randomKey(), lead); err != nil {
 		return rep, err
 	}
 	w.auditBy(by, "import_lead", ref, ref, nil)
 	rep.Status = "imported"
 	return rep, g.commit()
+}
+
+// randomKey is a new case's key.
+func randomKey() (key syncproto.Key) {
+	_, _ = rand.Read(key[:]) // never fails: crypto/rand ends the program instead
+	return key
+}
+
+// putRoot writes the root of a new case, with the record of its key.
+func (g *group) putRoot(ref syncproto.Ref, bucket string, key syncproto.Key, values map[string]any) error {
+	carrier, keyFields, err := g.w.newCaseKey(ref, bucket, key)
+	if err != nil {
+		return err
+	}
+	if _, err := g.serverPut(carrier, ref, bucket, keyFields); err != nil {
+		return err
+	}
+	return g.putValues(ref, ref, bucket, values)
 }
 
 // householdOf finds the household of a person of the pool by the blind index of the identity number.

@@ -75,6 +75,9 @@ func (s Secrets) DatasetKey() syncproto.Key { return s.derive("aidloop/dataset/1
 // TokenSeed is the seed of the Ed25519 key that signs access tokens.
 func (s Secrets) TokenSeed() syncproto.Key { return s.derive("aidloop/token/1") }
 
+// FormKey is the key under which public forms are signed.
+func (s Secrets) FormKey() syncproto.Key { return s.derive("aidloop/form/1") }
+
 // BundleIdentity opens the bundles that are made for this server: its X25519 scalar is derived like every other key, so
 // that whoever puts the master key back can read the files that are still on their way.
 func (s Secrets) BundleIdentity() *bundle.Identity {

@@ -2,7 +2,6 @@ package loop
 
 import (
 	"context"
-	"crypto/rand"
 
 	"aidloop/server/casework"
 	"aidloop/syncproto"
@@ -30,7 +29,7 @@ func (l *Loop) Register(ctx context.Context, by casework.Actor, households []Reg
 	keys := make([]syncproto.Key, len(households))
 	for i := range keys {
 		if keys[i] = households[i].Key; keys[i] == (syncproto.Key{}) {
-			_, _ = rand.Read(keys[i][:]) // never fails: crypto/rand ends the program instead
+			keys[i] = randomKey()
 		}
 	}
 	err = l.run(ctx, func(w *work) error {
@@ -60,14 +59,7 @@ func (w *work) register(g *group, h Registration, key syncproto.Key) (bool, erro
 	if d, err := g.open(root); err != nil || d.exists {
 		return false, err
 	}
-	ref, keyFields, err := w.newCaseKey(root, bucket, key)
-	if err != nil {
-		return false, err
-	}
-	if _, err := g.serverPut(ref, root, bucket, keyFields); err != nil {
-		return false, err
-	}
-	if err := g.putValues(root, root, bucket, h.Fields); err != nil {
+	if err := g.putRoot(root, bucket, key, h.Fields); err != nil {
 		return false, err
 	}
 	for _, p := range h.Persons {

@@ -13,6 +13,7 @@ var machines = map[string]*casework.Machine{
 	"lead": casework.LeadMachine, "visit": casework.VisitMachine, "disposition": casework.DispositionMachine,
 	"referral": casework.ReferralMachine, "task": casework.TaskMachine, "conflict": casework.ConflictMachine, "amendment": casework.AmendmentMachine,
 	"application": casework.ApplicationMachine, "periodic_review": casework.PeriodicReviewMachine, "exit": casework.ExitMachine,
+	"publication": casework.PublicationMachine, "objection": casework.ObjectionMachine,
 }
 
 // step takes a record one transition on and writes the fields that go with it. Sets of the server on its own account

@@ -62,7 +62,7 @@ func (l *Loop) Verify(ctx context.Context, by casework.Actor, in Verdict) error 
 // checked.
 func (g *group) categorise(d *draft) error {
 	if d.rec.Body.Str("result") == "deceased" && d.rec.Root.Kind == "household" {
-		return g.reviewDeath(d.rec.Root)
+		return g.reviewNow(d.rec.Root, "death")
 	}
 	if d.rec.Body.Str("result") != "included" || len(categories(&d.rec)) == 0 || d.rec.Root.Kind != "household" {
 		return nil
@@ -77,8 +77,9 @@ func (g *group) categorise(d *draft) error {
 	return g.recategorise(h, casework.Granted(categories(&h.rec), categories(&d.rec)))
 }
 
-// reviewDeath opens the review of a household that receives help and has lost a member, unless one is under way.
-func (g *group) reviewDeath(root syncproto.Ref) error {
+// reviewNow opens the review of a household that receives help and of which something became known today, unless one is
+// under way.
+func (g *group) reviewNow(root syncproto.Ref, cause string) error {
 	h, err := g.live(root)
 	if err != nil || len(categories(&h.rec)) == 0 {
 		return err
@@ -91,7 +92,7 @@ func (g *group) reviewDeath(root syncproto.Ref) error {
 		return err
 	}
 	today := g.w.l.dayOr("")
-	due, err := casework.ReviewOn("death", today, placeOf(h.bucket, h.rec.Body), standards)
+	due, err := casework.ReviewOn(cause, today, placeOf(h.bucket, h.rec.Body), standards)
 	if err != nil {
 		return err
 	}

@@ -81,6 +81,7 @@ var rooms = []struct {
 	{"mobile-api/blobs", []string{"storage/blob"}, []string{"database/sql"}, "uploads know the blob store only; who may is asked through an interface"},
 	{"mobile-api", []string{"mobile-api", "server/loop", "server/casework", "server/edge", "server/problem", "server/token", "syncproto"}, []string{"database/sql"}, "HTTP knows the verbs, not the store"},
 	{"server/desk", []string{"server/loop", "server/casework", "server/edge", "server/problem", "server/token", "syncproto"}, []string{"database/sql"}, "HTTP knows the verbs, not the store"},
+	{"server/public", []string{"server/loop", "server/casework", "server/edge", "server/problem", "syncproto"}, []string{"database/sql"}, "HTTP knows the verbs, not the store"},
 	{"server", []string{"server/loop", "server/casework", "server/problem", "syncproto"}, []string{"database/sql"}, "what both APIs share knows the verbs, not the store"},
 }
 

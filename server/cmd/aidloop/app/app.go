@@ -20,6 +20,7 @@ import (
 	"aidloop/mobile-api/blobs"
 	"aidloop/server/desk"
 	"aidloop/server/loop"
+	"aidloop/server/public"
 	"aidloop/server/token"
 	"aidloop/storage/blob"
 	"aidloop/storage/chunks"
@@ -130,6 +131,7 @@ func (a *App) mount(secrets loop.Secrets) error {
 	}
 	desk.Mount(a.fiber, desk.Options{Loop: a.Loop, Tokens: tokens, Clock: a.cfg.Clock, Blobs: deskBlobs{a.Blobs}, Version: a.cfg.Version,
 		EnrolQR: a.enrolQR, Log: a.cfg.Log})
+	public.Mount(a.fiber, public.Options{Loop: a.Loop, Clock: a.cfg.Clock, Key: secrets.FormKey(), Log: a.cfg.Log})
 	return nil
 }
 

@@ -1,0 +1,292 @@
+package loop
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"slices"
+	"strings"
+
+	"aidloop/server/casework"
+	"aidloop/syncproto"
+)
+
+// posting is what is published of an application.
+type posting struct {
+	stage      string        // of the list "publication_stage"
+	categories syncproto.Raw // a list of codes
+	amount     int64         // 分 a month, 0 for none
+	until      string        // the last day; "" for as long as help lasts
+}
+
+// post puts an application on the public page: the applicant's masked name, how many they are, and what is to be granted.
+func (g *group) post(d *draft, by casework.Actor, p posting) error {
+	state, err := casework.PublicationMachine.Next("", "post", by.Role, casework.Facts{})
+	if err != nil {
+		return err
+	}
+	ring, err := g.ring(d.rec.Root, d.bucket)
+	if err != nil {
+		return err
+	}
+	text := func(field string) string {
+		v, err := ring.Open(d.rec.Ref, field, d.rec.Body.Get(field))
+		if err != nil {
+			return ""
+		}
+		return v.Str()
+	}
+	h, err := g.live(d.rec.Root)
+	if err != nil {
+		return err
+	}
+	f := map[string]any{"household": h.rec.ID, "application": d.rec.ID, "stage": p.stage, "posted_at": g.w.clockTime(), "until": optional(p.until), "state": state,
+		"name": casework.PublishedName(text("q_applicant_name"), text("q_applicant_id_no"), g.w.l.dayOr("")), "categories": p.categories}
+	if n := h.rec.Body.Int("members_count"); n > 0 {
+		f["members"] = n
+	}
+	if p.amount > 0 {
+		f["amount"] = p.amount
+	}
+	_, err = g.serverPut(syncproto.Ref{Kind: "publication", ID: g.w.l.newID()}, d.rec.Root, d.bucket, syncproto.Fields(f))
+	return err
+}
+
+// endPublications takes what is posted of an application, or of all of a household's where it is "", off the page.
+func (g *group) endPublications(root syncproto.Ref, application, action string, by casework.Role) error {
+	list, err := g.under(root, "publication", "posted")
+	if err != nil {
+		return err
+	}
+	for _, d := range list {
+		if application != "" && d.rec.Body.Str("application") != application {
+			continue
+		}
+		if err := g.endPublication(d, action, by); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *group) endPublication(d *draft, action string, by casework.Role) error {
+	if err := g.step(d, action, by, casework.Facts{}, map[string]any{"ended_at": g.w.clockTime()}); err != nil || action == "withdraw" {
+		return err
+	}
+	return g.step(d, "archive", casework.RoleSystem, casework.Facts{}, nil)
+}
+
+func (w *work) advancePublication(s *Stored, a *Advanced) error {
+	g := w.newGroup()
+	d, err := g.live(s.Ref)
+	if err != nil {
+		return err
+	}
+	if until := d.rec.Body.Str("until"); d.rec.Body.Str("state") != "posted" || until == "" || until >= w.l.dayOr("") {
+		return nil
+	}
+	if err := g.endPublication(d, "expire", casework.RoleSystem); err != nil {
+		return err
+	}
+	a.Expired++
+	return g.commit()
+}
+
+// Publication is what everybody may read.
+type Publication struct {
+	ID         string
+	Stage      string
+	Name       string // masked
+	Place      string // the town's and the village's name
+	Members    int64
+	Categories []string
+	Amount     int64 // 分 a month, 0 for none
+	PostedOn   string
+	Until      string // "" for as long as help lasts
+}
+
+// Publications lists what is on the public page of a region, which is a 12-digit code, the newest first. What is over is not
+// on it, whether or not anybody has taken it off. Nobody needs an account.
+func (l *Loop) Publications(ctx context.Context, region, after string, limit int) (list []Publication, next string, err error) {
+	prefix := casework.RegionPrefix(region)
+	if prefix == "" || casework.IsGrid(region) {
+		return nil, "", casework.NewError(casework.CodeInvalidValue, "请选择镇(街道)或村(社区)。")
+	}
+	err = l.store.Read(ctx, func(tx ReadTx) error {
+		page, err := tx.Find(Query{Kind: "publication", States: []string{"posted"}, Region: prefix, After: after, Limit: min(max(limit, 1), 200)})
+		if err != nil {
+			return err
+		}
+		list, next = []Publication{}, page.Next
+		for _, s := range page.Items {
+			p, err := l.published(tx, s)
+			if err != nil {
+				return err
+			}
+			if p != nil {
+				list = append(list, *p)
+			}
+		}
+		return nil
+	})
+	return list, next, err
+}
+
+// Publication is one of them, or ErrNotFound.
+func (l *Loop) Publication(ctx context.Context, id string) (p *Publication, err error) {
+	err = l.store.Read(ctx, func(tx ReadTx) error {
+		s, err := tx.Record(syncproto.Ref{Kind: "publication", ID: id})
+		if err != nil {
+			return err
+		}
+		if p, err = l.published(tx, s); err == nil && p == nil {
+			err = ErrNotFound
+		}
+		return err
+	})
+	return p, err
+}
+
+// published is a record as the public reads it; nil where it is not on the page.
+func (l *Loop) published(tx ReadTx, s *Stored) (*Publication, error) {
+	b, err := syncproto.ParseObject(s.Body)
+	if err != nil {
+		return nil, err
+	}
+	if until := b.Str("until"); s.Deleted || b.Str("state") != "posted" || until != "" && until < l.dayOr("") {
+		return nil, nil
+	}
+	p := &Publication{ID: s.Ref.ID, Stage: b.Str("stage"), Name: b.Str("name"), Members: b.Int("members"), Amount: b.Int("amount"), PostedOn: dayOf(b.Str("posted_at")), Until: b.Str("until")}
+	for _, c := range b.Get("categories").Items() {
+		p.Categories = append(p.Categories, c.Str())
+	}
+	p.Place, err = regionName(tx, villageOf(s.Bucket))
+	return p, err
+}
+
+// PublicObjection is what somebody types into the public page.
+type PublicObjection struct {
+	Publication       string
+	Name, Phone, Text string // the first two may be left out
+}
+
+// maxOpenObjections bounds the objections to one publication that wait for an answer.
+const maxOpenObjections = 50
+
+// Object takes an objection to a publication. It waits at the town's desk; the application cannot go on before somebody has
+// answered. The receipt is what the sender can name later.
+func (l *Loop) Object(ctx context.Context, in PublicObjection) (receipt string, err error) {
+	text, err := casework.PublicText("异议内容", in.Text, 5, casework.MaxPublicText)
+	if err != nil {
+		return "", err
+	}
+	name, err := casework.PublicText("姓名", in.Name, 0, casework.MaxPublicName)
+	if err != nil {
+		return "", err
+	}
+	phone, err := casework.PublicPhone(in.Phone)
+	if err != nil {
+		return "", err
+	}
+	receipt = newReceipt()
+	key := randomKey()
+	err = l.run(ctx, func(w *work) error {
+		g := w.newGroup()
+		p, err := g.live(syncproto.Ref{Kind: "publication", ID: in.Publication})
+		if err != nil {
+			return err
+		}
+		if until := p.rec.Body.Str("until"); p.rec.Body.Str("state") != "posted" || until != "" && until < l.dayOr("") {
+			return casework.NewError(casework.CodeGuardFailed, "公示已经结束,如仍有异议,请向镇(街道)或民政局反映。")
+		}
+		application := p.rec.Body.Str("application")
+		open, err := w.tx.Find(Query{Kind: "objection", States: []string{"received"}, Parent: application, Limit: maxOpenObjections})
+		if err != nil {
+			return err
+		}
+		if len(open.Items) >= maxOpenObjections {
+			return casework.NewError(casework.CodeGuardFailed, "这项公示已收到多条异议,正在处理,请稍后再提交或直接向镇(街道)反映。")
+		}
+		state, err := casework.ObjectionMachine.Next("", "receive", casework.RoleSystem, casework.Facts{})
+		if err != nil {
+			return err
+		}
+		village := villageOf(p.bucket)
+		town := casework.TownOf(village)
+		ref := syncproto.Ref{Kind: "objection", ID: w.l.newID()}
+		err = g.putRoot(ref, syncproto.BucketDesk+town, key, map[string]any{"publication": p.rec.ID, "application": application, "receipt": receipt,
+			"town": town, "village": village, "name": optional(name), "phone": optional(phone), "text": text, "received_at": w.clockTime(), "state": state})
+		if err != nil {
+			return err
+		}
+		w.auditBy(public(town), "object", ref, ref, nil)
+		return g.commit()
+	})
+	return receipt, err
+}
+
+// public is whoever writes on the public pages of a town.
+func public(town string) casework.Actor {
+	return casework.Actor{UserID: "public", Role: casework.RoleSystem, Region: casework.CountyOf(town)}
+}
+
+// newReceipt is eight characters that can be read out on the telephone.
+func newReceipt() string {
+	b := make([]byte, 5)
+	_, _ = rand.Read(b) // never fails: crypto/rand ends the program instead
+	return base32.StdEncoding.EncodeToString(b)
+}
+
+// objected reports whether an objection to an application waits for an answer.
+func (g *group) objected(d *draft) (bool, error) {
+	open, err := g.w.tx.Find(Query{Kind: "objection", States: []string{"received"}, Parent: d.rec.ID, Limit: 1})
+	return len(open.Items) > 0, err
+}
+
+// AnswerObjection registers an objection, or dismisses it; either needs a reason in the staff's own words, which do not tell
+// who objected. A registered one sends the application back to an investigation anew, or has help that is running
+// reviewed.
+func (l *Loop) AnswerObjection(ctx context.Context, by casework.Actor, objection, action, reason string) error {
+	if !slices.Contains([]string{"register", "dismiss"}, action) {
+		return casework.NewError(casework.CodeInvalidValue, "请选择登记或不予采纳。")
+	}
+	reason = clipRunes(strings.TrimSpace(reason), 1000)
+	return l.run(ctx, func(w *work) error {
+		g := w.newGroup()
+		d, err := g.visible(by, casework.VerbRegisterObjection, syncproto.Ref{Kind: "objection", ID: objection})
+		if err != nil {
+			return err
+		}
+		f := map[string]any{"decided_by": by.UserID, "decided_at": w.clockTime(), "reason": optional(reason)}
+		if err := g.step(d, action, by.Role, casework.Facts{Reasoned: reason != ""}, f); err != nil {
+			return err
+		}
+		if action == "register" {
+			if err := g.registered(d, by, reason); err != nil {
+				return err
+			}
+		}
+		w.auditBy(by, "objection_"+action, d.rec.Ref, d.rec.Root, nil)
+		return g.commit()
+	})
+}
+
+// registered does what a registered objection entails.
+func (g *group) registered(d *draft, by casework.Actor, reason string) error {
+	a, err := g.live(syncproto.Ref{Kind: "application", ID: d.rec.Body.Str("application")})
+	if err != nil {
+		return err
+	}
+	switch a.rec.Body.Str("state") {
+	case "publicizing":
+		act := applicationActs["object"]
+		s := &applying{g: g, d: a, by: by, in: ApplicationStep{Application: a.rec.ID, Action: "object", Reason: reason}, fields: map[string]any{}}
+		if s.standards, err = readStandards(g.w.tx); err != nil {
+			return err
+		}
+		return s.take(act)
+	case "active":
+		return g.reviewNow(a.rec.Root, "change")
+	}
+	return nil // its application has come to an end without help
+}
