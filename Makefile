@@ -59,10 +59,10 @@ mutants: setup ## put known bugs back, one at a time: each must be caught
 soak: build ## simulate until told to stop
 	TMPDIR=$(FAST) $(BIN) sim --seed $$(date +%s) --steps 0
 
-fuzz: setup ## fuzz every decoder for FUZZTIME each
+fuzz: setup ## fuzz every decoder for FUZZTIME each, two side by side
 	@for pkg in $$($(GO) list ./...); do \
-	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -parallel 2 $$pkg; done; done
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do echo "$$pkg $$f"; done; done | \
+	  xargs -P 2 -L 1 bash -c 'out=$$($(GO) test -run "^$$" -fuzz "^$$1\$$" -fuzztime $(FUZZTIME) -parallel 1 $$0 2>&1); rc=$$?; echo "== $$0 $$1"; echo "$$out" | tail -n 4; [ $$rc = 0 ] || { echo "$$out"; exit 255; }'
 
 s3-server: setup
 	@storage/blob/s3/build-s3-server.sh
