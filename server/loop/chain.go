@@ -97,6 +97,10 @@ func (w *work) name(names map[string]string, user string) error {
 	if _, known := names[user]; known || user == "" {
 		return nil
 	}
+	if user == casework.System.UserID {
+		names[user] = "系统"
+		return nil
+	}
 	u, err := w.tx.User(user)
 	if errors.Is(err, ErrNotFound) {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"aidloop/fixtures/seed"
@@ -19,6 +20,7 @@ import (
 type demoCmd struct {
 	Data       string `help:"Folder to play in; it must be new. Left out, a temporary one is used and removed." type:"path"`
 	Households int    `help:"Households of the world." default:"200"`
+	Full       bool   `help:"Go on with one household until its aid chain ends: application, help, review, grace, exit, return visits."`
 }
 
 // Run plays one turn of the closed loop: a server on a new folder, real phones with stores of their own, real HTTP.
@@ -42,7 +44,9 @@ func (c *demoCmd) Run() error {
 func (c *demoCmd) play(ctx context.Context, dir string) (err error) {
 	begin := time.Now()
 	w := world.New(1, world.Options{Households: c.Households, Now: time.Now()})
-	a, err := app.Open(ctx, app.Config{Addr: "127.0.0.1:0", Data: dir, Version: revision()})
+	var ahead atomic.Int64 // how far the clock was moved
+	clock := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	a, err := app.Open(ctx, app.Config{Addr: "127.0.0.1:0", Data: dir, Version: revision(), Clock: clock})
 	if err != nil {
 		return err
 	}
@@ -59,12 +63,20 @@ func (c *demoCmd) play(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	fmt.Printf("服务器:%s\n", a.URL)
-	s := story.Story{World: w, Server: a.URL, HTTP: http.DefaultClient, Clock: time.Now, Say: func(format string, args ...any) { fmt.Printf(format+"\n", args...) },
+	s := story.Story{World: w, Server: a.URL, HTTP: http.DefaultClient, Clock: clock, Say: func(format string, args ...any) { fmt.Printf(format+"\n", args...) },
 		Phone: func(n int) (device.Store, error) {
 			return store.Open(ctx, filepath.Join(dir, "phones", fmt.Sprintf("phone-%d", n+1)))
 		}}
-	if _, err := s.Play(ctx); err != nil {
+	told, err := s.Play(ctx)
+	if err != nil {
 		return err
+	}
+	if c.Full {
+		y := story.Year{Story: s, Told: told, Tick: func(ctx context.Context) error { _, err := a.Loop.Advance(ctx); return err },
+			Wait: func(d time.Duration) { ahead.Add(int64(d)) }}
+		if _, err := y.Play(ctx); err != nil {
+			return err
+		}
 	}
 	fmt.Printf("\n闭环走完,用时%.1f秒。", time.Since(begin).Seconds())
 	if c.Data != "" {

@@ -56,7 +56,7 @@ func (c *serveCmd) Run() error {
 	if err := a.Listen(); err != nil {
 		return errors.Join(err, a.Close())
 	}
-	fmt.Printf("Aidloop listens on %s\n  desk API: %s/docs\n  health:   %s/healthz, %s/readyz\n", a.URL, a.URL, a.URL, a.URL)
+	fmt.Printf("Aidloop listens on %s\n  desk API: %s/docs\n  public:   %s/public\n  health:   %s/healthz, %s/readyz\n", a.URL, a.URL, a.URL, a.URL, a.URL)
 	err = a.Wait(ctx)
 	stop() // a second signal ends the process at once
 	if cerr := a.Close(); err == nil {
