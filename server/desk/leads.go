@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -71,9 +72,9 @@ func (a *API) leads() {
 	a.calendars()
 }
 
-// DueView is a lead or an application whose deadline is near or over.
+// DueView is something whose deadline is near or over.
 type DueView struct {
-	Kind        string `json:"kind" enum:"lead,application"`
+	Kind        string `json:"kind" enum:"lead,application,periodic_review,exit,referral"`
 	ID          string `json:"id"`
 	Lead        string `json:"lead,omitempty" doc:"The id again where it is a lead."`
 	Region      string `json:"region"`
@@ -82,7 +83,7 @@ type DueView struct {
 	State       string `json:"state"`
 	StateName   string `json:"state_name"`
 	DueOn       string `json:"due_on"`
-	Rule        string `json:"rule,omitempty" doc:"Behind an application's deadline."`
+	Rule        string `json:"rule,omitempty" doc:"Behind the deadline; none with a lead, whose 40 working days are the notice's."`
 	Left        int    `json:"left" doc:"Working days; negative once the deadline is over."`
 	Overdue     bool   `json:"overdue,omitempty"`
 	Provisional bool   `json:"provisional,omitempty" doc:"The year has no published calendar yet."`
@@ -94,19 +95,42 @@ type Recounted struct {
 }
 
 func (a *API) deadlines() {
-	huma.Register(a.huma, op(http.MethodGet, "/deadlines", "list-deadlines", "leads", "List the leads, applications, reviews, return visits and referrals whose time is nearly or quite over, the most urgent first"),
-		func(ctx context.Context, _ *empty) (*body[[]DueView], error) {
-			list, err := a.Loop.Deadlines(ctx, actor(ctx))
-			out := make([]DueView, len(list))
-			for i, x := range list {
-				lead := ""
-				if x.Ref.Kind == "lead" {
-					lead = x.Ref.ID
-				}
-				out[i] = DueView{x.Ref.Kind, x.Ref.ID, lead, x.Region, x.Town, x.Assignee, x.State, casework.Label("state", x.State), x.DueOn, x.Rule, x.Left, x.Overdue, x.Provisional}
-			}
-			return answer(out, err)
-		})
+	list := op(http.MethodGet, "/deadlines", "list-deadlines", "leads", "List the leads, applications, reviews, return visits and referrals whose time is nearly or quite over, the most urgent first")
+	list.Responses = fileResponses[[]DueView](a, "What is due")
+	huma.Register(a.huma, list, func(ctx context.Context, in *struct {
+		Kind    []string `query:"kind" enum:"lead,application,periodic_review,exit,referral" doc:"Only these, with commas between."`
+		Region  string   `query:"region" maxLength:"16" doc:"A 12-digit code or a grid's id within your own region."`
+		Overdue bool     `query:"overdue" doc:"Only what is over."`
+		Format  string   `query:"format" enum:"json,csv,xlsx" default:"json"`
+	}) (*file, error) {
+		list, err := a.Loop.Deadlines(ctx, actor(ctx), loop.DueFilter{Kinds: in.Kind, Region: in.Region, Overdue: in.Overdue})
+		if err != nil {
+			return nil, wrap(err)
+		}
+		out, err := a.dueAs(in.Format, list)
+		return out, wrap(err)
+	})
+}
+
+func (a *API) dueAs(format string, list []loop.Due) (*file, error) {
+	out := make([]DueView, len(list))
+	table := [][]any{{"事项", "编号", "区划", "镇(街道)", "承办", "状态", "期限", "期限依据", "剩余工作日", "超期", "期限待定"}}
+	for i, x := range list {
+		lead, kind := "", x.Ref.Kind
+		if kind == "lead" {
+			lead = x.Ref.ID
+		}
+		out[i] = DueView{kind, x.Ref.ID, lead, x.Region, x.Town, x.Assignee, x.State, casework.Label("state", x.State), x.DueOn, x.Rule, x.Left, x.Overdue, x.Provisional}
+		if k, ok := casework.KindOf(kind); ok {
+			kind = k.Label
+		}
+		yes := func(b bool) string { return casework.Field{}.Words(b) }
+		table = append(table, []any{kind, x.Ref.ID, x.Region, x.Town, casework.Label("department", x.Assignee), out[i].StateName, x.DueOn, x.Rule, x.Left, yes(x.Overdue), yes(x.Provisional)})
+	}
+	if format == "json" {
+		return jsonFile(out)
+	}
+	return tableFile(format, "deadlines-"+a.Clock().Format(time.DateOnly), "期限", table)
 }
 
 func (a *API) calendars() {

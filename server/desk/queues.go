@@ -44,7 +44,7 @@ type Lines struct {
 }
 
 type listInput struct {
-	State  []string `query:"state" doc:"Only these states."`
+	State  []string `query:"state" doc:"Only these states, with commas between."`
 	Region string   `query:"region" maxLength:"16" doc:"A 12-digit code or a grid's id within your own region."`
 	Owner  string   `query:"owner" maxLength:"64" doc:"Whose turn it is: a user's id."`
 	DueTo  string   `query:"due_to" format:"date" doc:"Due on or before this day."`

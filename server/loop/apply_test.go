@@ -180,7 +180,7 @@ func TestApplicationIsGranted(t *testing.T) {
 	if a.Str("due_on") == "" || a.Str("due_rule") == "" || a.Str("accepted_by") != o.window.UserID {
 		t.Errorf("accepted: %s", a.Bytes())
 	}
-	due, err := o.loop.Deadlines(ctx, o.reviewer)
+	due, err := o.loop.Deadlines(ctx, o.reviewer, loop.DueFilter{})
 	if err != nil || !slices.ContainsFunc(due, func(d loop.Due) bool {
 		return d.Ref.ID == id && d.Left == 3 && d.Rule != "" && d.Town == o.cast.Town.Code
 	}) {

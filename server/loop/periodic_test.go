@@ -111,7 +111,7 @@ func TestHelpIsReviewedInTime(t *testing.T) {
 	}
 	wants(t, o.review(o.reviewer, loop.ReviewStep{Review: id, Action: "maintain"}), casework.CodeInvalidTransition) // nobody was there
 	o.days(20)
-	due, err := o.loop.Deadlines(t.Context(), o.reviewer)
+	due, err := o.loop.Deadlines(t.Context(), o.reviewer, loop.DueFilter{})
 	if err != nil || !slices.ContainsFunc(due, func(d loop.Due) bool {
 		return d.Ref.ID == id && d.Assignee == o.cast.SurveyorOne.ID && d.Rule != "" && d.Town == o.cast.Town.Code
 	}) {

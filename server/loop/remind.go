@@ -43,14 +43,21 @@ var deadlines = []struct {
 	{"referral", casework.ReferralsRunning, false},
 }
 
+// DueFilter selects deadlines. Empty members do not restrict.
+type DueFilter struct {
+	Kinds   []string
+	Region  string // within the caller's own
+	Overdue bool   // only those that are over
+}
+
 // Deadlines lists what runs in the caller's region, or lies with his department, and calls for a warning: the most urgent
 // first, at most 500 of each kind.
-func (l *Loop) Deadlines(ctx context.Context, by casework.Actor) ([]Due, error) {
+func (l *Loop) Deadlines(ctx context.Context, by casework.Actor, in DueFilter) ([]Due, error) {
 	list := []Due{}
 	err := l.store.Read(ctx, func(tx ReadTx) error {
 		for _, k := range deadlines {
-			f := Filter{Kind: k.kind, States: k.states, Limit: 500}
-			if by.Role == casework.RoleDeptOfficer && k.kind != "referral" {
+			f := Filter{Kind: k.kind, States: k.states, Region: in.Region, Limit: 500}
+			if by.Role == casework.RoleDeptOfficer && k.kind != "referral" || len(in.Kinds) > 0 && !slices.Contains(in.Kinds, k.kind) {
 				continue
 			}
 			q, err := query(by, f)
@@ -61,7 +68,7 @@ func (l *Loop) Deadlines(ctx context.Context, by casework.Actor) ([]Due, error) 
 			if err != nil {
 				return err
 			}
-			list = append(list, more...)
+			list = append(list, slices.DeleteFunc(more, func(d Due) bool { return in.Overdue && !d.Overdue })...)
 		}
 		slices.SortStableFunc(list, func(a, b Due) int { return cmp.Compare(a.DueOn, b.DueOn) })
 		return nil

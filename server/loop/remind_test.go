@@ -51,12 +51,12 @@ func TestWorkersAreRemindedOnce(t *testing.T) {
 		t.Errorf("%d notices", got)
 	}
 	c.now = time.Date(2026, 5, 21, 9, 0, 0, 0, time.UTC)
-	list, err := c.loop.Deadlines(ctx, leader)
+	list, err := c.loop.Deadlines(ctx, leader, loop.DueFilter{})
 	if err != nil || len(list) != 1 || !list[0].Overdue || list[0].Left != -1 || list[0].Ref.ID != lead {
 		t.Errorf("%+v %v", list, err)
 	}
 	other := casework.Actor{UserID: "x", Role: casework.RoleTownLeader, Region: "430681999000"}
-	if list, err := c.loop.Deadlines(ctx, other); err != nil || len(list) != 0 {
+	if list, err := c.loop.Deadlines(ctx, other, loop.DueFilter{}); err != nil || len(list) != 0 {
 		t.Errorf("another town: %+v %v", list, err)
 	}
 	c.balanced()
