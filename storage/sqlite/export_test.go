@@ -8,3 +8,6 @@ const TombstoneSQL = tombstoneSQL
 
 // KindOfRootSQL lets a test ask SQLite how it finds the records of one kind under a root.
 const KindOfRootSQL = kindOfRootSQL
+
+// FindSQL lets a test ask SQLite how it would run a list.
+var FindSQL = findSQL

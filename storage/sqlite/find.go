@@ -12,16 +12,12 @@ const maxPage = 500
 
 // Find builds the statement from the members that restrict. There are few shapes, so the prepared ones are few too.
 func (v *view) Find(f loop.Query) (loop.Page, error) {
-	where, args := conditions(f)
-	order := "r.id DESC"
-	if f.ByDue {
-		order = "r.due, r.id"
-	}
+	text, args := findSQL(f)
 	limit := f.Limit
 	if limit < 1 || limit > maxPage {
 		limit = maxPage
 	}
-	q := v.c.use("SELECT " + recordColumns + "WHERE r.deleted = 0 AND " + strings.Join(where, " AND ") + " ORDER BY " + order + " LIMIT ?")
+	q := v.c.use(text)
 	for _, a := range args {
 		q.text(a)
 	}
@@ -44,6 +40,18 @@ func (v *view) Find(f loop.Query) (loop.Page, error) {
 	return page, nil
 }
 
+// findSQL is the statement of a query with all of its arguments but the last, the limit.
+func findSQL(f loop.Query) (text string, args []string) {
+	where, args := conditions(f)
+	order := "r.id DESC"
+	if f.ByDue {
+		order = "r.due, r.id"
+	}
+	return "SELECT " + recordColumns + "WHERE r.deleted = 0 AND " + strings.Join(where, " AND ") + " ORDER BY " + order + " LIMIT ?", args
+}
+
+// conditions say again what the partial indexes of owners and parents leave out: SQLite uses these only where it can see that
+// nothing of it is asked for.
 func conditions(f loop.Query) (where []string, args []string) {
 	add := func(cond string, a ...string) { where, args = append(where, cond), append(args, a...) }
 	add("r.kind = ?", f.Kind)
@@ -54,10 +62,10 @@ func conditions(f loop.Query) (where []string, args []string) {
 		add("r.region >= ? AND r.region < ?", f.Region, f.Region+"\x7f")
 	}
 	if f.Owner != "" {
-		add("r.owner = ?", f.Owner)
+		add("r.owner = ? AND r.owner <> ''", f.Owner)
 	}
 	if f.Parent != "" {
-		add("r.parent = ?", f.Parent)
+		add("r.parent = ? AND r.parent <> ''", f.Parent)
 	}
 	if f.DueTo != "" {
 		add("r.due <> '' AND r.due <= ?", f.DueTo)

@@ -159,6 +159,38 @@ func TestFeedIsNotSorted(t *testing.T) {
 	}
 }
 
+// Lists that name an owner or a parent are searched by it and come in order, however many others there are.
+func TestListsAreSearched(t *testing.T) {
+	dir := t.TempDir()
+	if err := open(t, dir).Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, sqlite.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, c := range []struct {
+		q    loop.Query
+		want string
+	}{
+		{loop.Query{Kind: "visit", Owner: "u"}, "INDEX records_owner (kind=? AND owner=?)"},
+		{loop.Query{Kind: "visit", Owner: "u", Region: "430681", States: []string{"submitted", "returned"}}, "INDEX records_owner (kind=? AND owner=?)"},
+		{loop.Query{Kind: "visit", Owner: "u", After: "v"}, "INDEX records_owner (kind=? AND owner=? AND id<?)"},
+		{loop.Query{Kind: "objection", Parent: "a", States: []string{"received"}}, "INDEX records_parent (kind=? AND parent=?)"},
+		{loop.Query{Kind: "lead", ByDue: true, DueTo: "2026-12-31"}, "INDEX records_due (kind=? AND due<?)"},
+	} {
+		text, list := sqlite.FindSQL(c.q)
+		args := make([]any, 0, len(list)+1)
+		for _, a := range list {
+			args = append(args, a)
+		}
+		if plan := explain(t, db, text, append(args, 51)...); !strings.Contains(plan, c.want) || strings.Contains(plan, "TEMP B-TREE") {
+			t.Errorf("%+v:\n%s", c.q, plan)
+		}
+	}
+}
+
 func explain(t *testing.T, db *sql.DB, query string, args ...any) string {
 	t.Helper()
 	rows, err := db.Query("EXPLAIN QUERY PLAN "+query, args...)
