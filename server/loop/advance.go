@@ -101,12 +101,6 @@ func (a *Advanced) add(b Advanced) {
 	a.Closed, a.Expired = a.Closed+b.Closed, a.Expired+b.Expired
 }
 
-// unjudged says that a household lacks what the rules need.
-func unjudged(err error) bool {
-	code := casework.CodeOf(err)
-	return code == casework.CodeInvalidValue || code == "standard_missing"
-}
-
 func (w *work) advanceHousehold(s *Stored, standards casework.Standards, a *Advanced) error {
 	due, since, err := w.l.reviewDue(w.tx, s, standards)
 	if err != nil || due == nil {

@@ -2,7 +2,6 @@ package loop
 
 import (
 	"errors"
-	"slices"
 	"time"
 
 	"aidloop/server/casework"
@@ -148,7 +147,7 @@ func (g *group) suggested(d *draft, standards casework.Standards) (s *casework.S
 	if err == nil {
 		s, err = casework.Classify(x, standards)
 	}
-	if code := casework.CodeOf(err); slices.Contains([]string{casework.CodeInvalidValue, "standard_missing"}, code) {
+	if unjudged(err) {
 		return nil, casework.MessageOf(err), nil
 	}
 	return s, "", err

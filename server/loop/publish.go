@@ -82,7 +82,7 @@ func (w *work) advancePublication(s *Stored, a *Advanced) error {
 	if err != nil {
 		return err
 	}
-	if until := d.rec.Body.Str("until"); d.rec.Body.Str("state") != "posted" || until == "" || until >= w.l.dayOr("") {
+	if d.rec.Body.Str("state") != "posted" || w.l.onPage(d.rec.Body) {
 		return nil
 	}
 	if err := g.endPublication(d, "expire", casework.RoleSystem); err != nil {
@@ -147,13 +147,19 @@ func (l *Loop) Publication(ctx context.Context, id string) (p *Publication, err 
 	return p, err
 }
 
+// onPage reports whether a publication is posted and its time is not over.
+func (l *Loop) onPage(b syncproto.Object) bool {
+	until := b.Str("until")
+	return b.Str("state") == "posted" && (until == "" || until >= l.dayOr(""))
+}
+
 // published is a record as the public reads it; nil where it is not on the page.
 func (l *Loop) published(tx ReadTx, s *Stored) (*Publication, error) {
 	b, err := syncproto.ParseObject(s.Body)
 	if err != nil {
 		return nil, err
 	}
-	if until := b.Str("until"); s.Deleted || b.Str("state") != "posted" || until != "" && until < l.dayOr("") {
+	if s.Deleted || !l.onPage(b) {
 		return nil, nil
 	}
 	p := &Publication{ID: s.Ref.ID, Stage: b.Str("stage"), Name: b.Str("name"), Members: b.Int("members"), Amount: b.Int("amount"), PostedOn: dayOf(b.Str("posted_at")), Until: b.Str("until")}
@@ -196,7 +202,7 @@ func (l *Loop) Object(ctx context.Context, in PublicObjection) (receipt string, 
 		if err != nil {
 			return err
 		}
-		if until := p.rec.Body.Str("until"); p.rec.Body.Str("state") != "posted" || until != "" && until < l.dayOr("") {
+		if !l.onPage(p.rec.Body) {
 			return casework.NewError(casework.CodeGuardFailed, "公示已经结束,如仍有异议,请向镇(街道)或民政局反映。")
 		}
 		application := p.rec.Body.Str("application")

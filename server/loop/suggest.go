@@ -223,7 +223,7 @@ func (l *Loop) shift(tx ReadTx, out *Shift, household *Stored, on string, now, t
 			return nil
 		}
 	}
-	if code := casework.CodeOf(err); code != casework.CodeInvalidValue && code != "standard_missing" {
+	if !unjudged(err) {
 		return err
 	}
 	out.Unjudged++
@@ -236,4 +236,10 @@ func first(categories []string) string {
 		return "none"
 	}
 	return categories[0]
+}
+
+// unjudged says that a household lacks what the rules need.
+func unjudged(err error) bool {
+	code := casework.CodeOf(err)
+	return code == casework.CodeInvalidValue || code == "standard_missing"
 }
