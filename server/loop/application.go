@@ -99,12 +99,7 @@ func (s *applying) take(act applicationAct) error {
 		return err
 	}
 	facts.Reviewer, facts.Reasoned = s.by.UserID, s.in.Reason != ""
-	now := s.g.w.clockTime()
-	for name, v := range map[string]string{act.at: now, act.by: s.by.UserID, act.text: s.in.Reason} {
-		if name != "" && v != "" {
-			s.fields[name] = v
-		}
-	}
+	writeStep(s.fields, map[string]string{act.at: s.g.w.clockTime(), act.by: s.by.UserID, act.text: s.in.Reason})
 	again := s.in.Action == "report" && s.d.rec.Body.Str("state") == "reinvestigating"
 	// The machine answers first, so that who may not take the step learns nothing of what it would find.
 	if _, err := casework.ApplicationMachine.Next(s.d.rec.Body.Str("state"), s.in.Action, s.by.Role, facts); err != nil {
@@ -124,6 +119,15 @@ func (s *applying) take(act applicationAct) error {
 		return err
 	}
 	return s.g.notify(s.d.rec.Body.Str("worker"), "application", act.notice, s.in.Reason, s.d.rec.Ref)
+}
+
+// writeStep writes what a step leaves behind under the names that it has for it; an action without one has "".
+func writeStep(fields map[string]any, values map[string]string) {
+	for name, v := range values {
+		if name != "" && v != "" {
+			fields[name] = v
+		}
+	}
 }
 
 // effect does what belongs to single actions.

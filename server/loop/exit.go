@@ -25,15 +25,10 @@ func (g *group) grantGrace(h, review *draft, by casework.Actor, months int, stan
 	if err != nil {
 		return err
 	}
-	_, err = g.serverPut(exitRef(review.rec.Ref), h.rec.Ref, h.bucket, syncproto.Fields(map[string]any{"household": h.rec.ID, "periodic_review": review.rec.ID,
+	_, err = g.serverPut(syncproto.Ref{Kind: "exit", ID: g.w.l.newID()}, h.rec.Ref, h.bucket, syncproto.Fields(map[string]any{"household": h.rec.ID, "periodic_review": review.rec.ID,
 		"cause": "grace", "held": anys(casework.OfCivilAffairs(categories(&h.rec))), "worker": optional(review.rec.Body.Str("worker")),
 		"granted_by": by.UserID, "granted_at": g.w.clockTime(), "from": from, "until": until, "state": state}))
 	return err
-}
-
-// exitRef is the exit that a review or an application leads to.
-func exitRef(of syncproto.Ref) syncproto.Ref {
-	return syncproto.Ref{Kind: "exit", ID: syncproto.DerivedID("exit", of.String())}
 }
 
 // leaveHelp ends a household's help at once and has it watched.

@@ -347,12 +347,7 @@ func (s *reviewing) take(act reviewAct) error {
 	if err := s.visitFacts(&facts); err != nil {
 		return err
 	}
-	now := s.g.w.clockTime()
-	for name, v := range map[string]string{act.at: now, act.by: s.by.UserID, act.text: s.in.Reason, "outcome": act.outcome} {
-		if name != "" && v != "" {
-			s.fields[name] = v
-		}
-	}
+	writeStep(s.fields, map[string]string{act.at: s.g.w.clockTime(), act.by: s.by.UserID, act.text: s.in.Reason, "outcome": act.outcome})
 	// The machine answers first, so that who may not take the step learns nothing of what it would find.
 	if _, err := casework.PeriodicReviewMachine.Next(s.d.rec.Body.Str("state"), s.in.Action, s.by.Role, facts); err != nil {
 		return err
