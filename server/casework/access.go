@@ -77,13 +77,16 @@ const (
 	VerbDecideApplication Verb = "decide_application"
 	VerbReviewHelp        Verb = "review_help"
 	VerbDecideHelp        Verb = "decide_help"
+	VerbGiveAid           Verb = "give_aid"
+	VerbPay               Verb = "pay"
+	VerbSeeFunds          Verb = "see_funds"
 )
 
 // Scope says how far a permission reaches.
 type Scope string
 
-// The scopes. Region: what the actor's region contains. Dept: what was sent to the actor's department, and the
-// datasets that it shares.
+// The scopes. Region: what the actor's region contains. Dept: what was sent to the actor's department, the help
+// that it gave, and the datasets that it shares.
 const (
 	ScopeRegion Scope = "region"
 	ScopeDept   Scope = "dept"
@@ -118,8 +121,8 @@ func permissions() (list []Permission) {
 	allow(RoleBureauOfficer, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbReadSealed, VerbDispatch, VerbAssign, VerbVerify, VerbRefer,
 		VerbCloseReferral, VerbFeedBack, VerbImportLeads, VerbRegister, VerbListUsers, VerbGrant, VerbMarkDuplicate,
 		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbReadIncidents, VerbReadBacklog, VerbSimulate, VerbLoadDataset, VerbMatch,
-		VerbDecideApplication, VerbDecideHelp, VerbSeeFigures)
-	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral, VerbLoadDataset)
+		VerbDecideApplication, VerbDecideHelp, VerbGiveAid, VerbPay, VerbSeeFunds, VerbSeeFigures)
+	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral, VerbGiveAid, VerbSeeFunds, VerbLoadDataset)
 	allow(RoleAuditor, ScopeRegion, VerbReadAudit)
 	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReadIncidents, VerbReadBacklog, VerbReference,
 		VerbManageDevices, VerbRotateKeys)
@@ -152,10 +155,13 @@ func (a Actor) reaches(s Scope, on Subject) bool {
 	case ScopeRegion:
 		return Covers(a.Region, on.Region)
 	case ScopeDept:
-		return a.Dept != "" && (on.Kind == "referral" || on.Kind == "dataset") && on.Dept == a.Dept
+		return a.Dept != "" && slices.Contains(ofDepts, on.Kind) && on.Dept == a.Dept
 	}
 	return false
 }
+
+// ofDepts are the kinds that a department sees its own of.
+var ofDepts = []string{"referral", "dataset", "aid"}
 
 // RegionPrefix is the part of a region's code that the codes of everything in it begin with: 6 digits of a county, 9
 // of a town, 12 of a village, all of a grid's id. It is "" for what is no region.

@@ -143,3 +143,13 @@ var objection = &Kind{Name: "objection", Label: "公示异议", Bucket: BucketCa
 	server("name", "姓名", Text).sealed(), server("phone", "联系电话", Text).sealed(), server("text", "异议内容", Text).sealed(),
 	at("received_at", "收到时间"), ref("decided_by", "处理人"), at("decided_at", "处理时间"), server("reason", "处理意见", Text).sealed(), server("state", "状态", Enum).of("state"),
 }}
+
+// Aid is help that somebody gave. A month's records are found by the month, a department's by the department.
+var aid = &Kind{Name: "aid", Label: "救助记录", Bucket: BucketCase, Owner: "dept", Parent: "period", Fields: []Field{
+	ref("household", "家庭"), ref("person", "人员"), ref("referral", "转办"), ref("application", "救助申请"), server("programme", "项目", Text),
+	server("measure", "救助措施", Enum).of("measure"), server("layer", "救助层次", Enum).of("aid_layer"), server("dept", "部门", Enum).of("department"),
+	server("amount", "金额", Money), server("period", "期间", Text), server("note", "说明", Text).sealed(), ref("planned_by", "登记人"), at("planned_at", "登记时间"),
+	ref("approved_by", "批准人"), at("approved_at", "批准时间"), at("disbursed_at", "发放时间"), at("confirmed_at", "到账时间"),
+	at("failed_at", "发放失败时间"), at("recovered_at", "追回时间"), at("cancelled_at", "取消时间"), server("reason", "原因", Text).sealed(),
+	server("state", "状态", Enum).of("state"),
+}}

@@ -3,7 +3,7 @@ package casework
 // Catalog declares every kind and field once. Validation, merging, sealing, lists and the protocol's schema document
 // follow it; adding a field is one line.
 var Catalog = []*Kind{
-	household, person, lead, visit, application, evidence, task, periodicReview, exit, publication, objection,
+	household, person, lead, visit, application, evidence, task, periodicReview, exit, publication, objection, aid,
 	{Name: "review", Label: "审核", Bucket: BucketCase, Owner: "reviewer", Parent: "visit", Fields: []Field{
 		ref("visit", "走访"), ref("reviewer", "审核员"), server("decision", "决定", Enum).of("review"), server("comments", "逐题意见", List).sealed(),
 		server("text", "意见", Text).sealed(), at("at", "时间"),
@@ -19,10 +19,6 @@ var Catalog = []*Kind{
 		server("need", "困难类型", Enum).of("difficulty"), server("text", "转办事由", Text).sealed(), ref("sent_by", "转办人"), at("sent_at", "转办时间"),
 		server("due_on", "期限", Date), at("accepted_at", "受理时间"), at("delivered_at", "落实时间"), at("fed_back_at", "反馈时间"), at("closed_at", "办结时间"),
 		server("result", "办理结果", Text).sealed(), server("result_code", "结果代码", Text), server("amount", "金额", Money), server("state", "状态", Enum).of("state"),
-	}},
-	{Name: "aid", Label: "救助记录", Bucket: BucketCase, Fields: []Field{
-		ref("household", "家庭"), ref("person", "人员"), ref("referral", "转办"), server("programme", "项目", Text), server("dept", "部门", Enum).of("department"),
-		server("amount", "金额", Money), server("period", "期间", Text), server("state", "状态", Enum).of("state"),
 	}},
 	{Name: "key", Label: "密钥", Bucket: BucketCase, Device: true, Fields: []Field{
 		once("root", "所属", Text).upTo(128), latest("current", "当前密钥", Text).upTo(64), latest("keys", "密钥", Object),

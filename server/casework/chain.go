@@ -52,6 +52,11 @@ var Moments = []Moment{
 	{"referral", "accepted_at", "部门受理转办", "", []string{"to_dept"}},
 	{"referral", "delivered_at", "部门落实帮扶", "", []string{"to_dept", "need", "amount"}},
 	{"referral", "fed_back_at", "部门反馈结果", "", []string{"to_dept"}},
+	{"aid", "approved_at", "批准帮扶", "approved_by", []string{"dept", "measure", "period", "amount"}},
+	{"aid", "disbursed_at", "发放或落实帮扶", "", []string{"dept", "measure", "period", "amount"}},
+	{"aid", "failed_at", "发放失败", "", []string{"measure", "period", "amount"}},
+	{"aid", "confirmed_at", "帮扶到位", "", []string{"dept", "measure", "period", "amount"}},
+	{"aid", "recovered_at", "追回", "", []string{"measure", "period", "amount"}},
 	{"referral", "closed_at", "转办办结", "", []string{"to_dept"}},
 }
 

@@ -190,6 +190,19 @@ func ExampleMachine_String() {
 	// (none)           receive        -> received         system
 	// received         register       -> registered       village_clerk, town_clerk, town_reviewer [reasoned]
 	// received         dismiss        -> dismissed        town_reviewer [reasoned]
+	//
+	// aid (救助记录)
+	// (none)           plan           -> planned          dept_officer, bureau_officer
+	// planned          approve        -> approved         dept_officer, bureau_officer
+	// planned          cancel         -> cancelled        dept_officer, bureau_officer [reasoned]
+	// approved         cancel         -> cancelled        dept_officer, bureau_officer [reasoned]
+	// approved         disburse       -> disbursed        dept_officer, bureau_officer
+	// disbursed        confirm        -> confirmed        dept_officer, bureau_officer
+	// disbursed        fail           -> failed           dept_officer, bureau_officer [reasoned]
+	// failed           approve        -> approved         dept_officer, bureau_officer
+	// failed           cancel         -> cancelled        dept_officer, bureau_officer [reasoned]
+	// disbursed        recover        -> recovered        dept_officer, bureau_officer [reasoned]
+	// confirmed        recover        -> recovered        dept_officer, bureau_officer [reasoned]
 }
 
 // willing are facts under which every guard holds.

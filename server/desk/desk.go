@@ -87,6 +87,7 @@ func Mount(app *fiber.App, o Options) *API {
 	a.referrals()
 	a.applications()
 	a.periodicReviews()
+	a.aid()
 	a.leads()
 	a.accounts()
 	a.devices()

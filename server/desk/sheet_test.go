@@ -4,8 +4,12 @@ import (
 	"archive/zip"
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	"aidloop/server/casework"
+	"aidloop/server/loop"
 )
 
 // An XLSX row of one cell far to the right costs as much as one that is full up to there: a small file could otherwise
@@ -52,4 +56,18 @@ func workbook(t *testing.T, rows string) []byte {
 		t.Fatal(err)
 	}
 	return buf.Bytes()
+}
+
+// A return file that cannot be read whole is not taken at all, and says where it is wrong.
+func TestReturnFiles(t *testing.T) {
+	rows, err := ReadReturns([]byte("\ufeff结果,编号,原因,金额\n成功,a1,,620\n\n失败,a2,账户已注销,620\n失败,a3,,620\n"))
+	want := []loop.BankRow{{Row: 2, Aid: "a1", Paid: true}, {Row: 3, Aid: "a2", Reason: "账户已注销"}, {Row: 4, Aid: "a3", Reason: "银行未写明原因"}}
+	if err != nil || !slices.Equal(rows, want) {
+		t.Errorf("%+v, %v", rows, err)
+	}
+	for text, says := range map[string]string{"": "第一行", "编号,原因\na,b\n": "“结果”", "结果\n成功\n": "“编号”", "编号,结果\na,成功\nb,已付\n": "第3行"} {
+		if _, err := ReadReturns([]byte(text)); !strings.Contains(casework.MessageOf(err), says) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
 }

@@ -13,7 +13,7 @@ var machines = map[string]*casework.Machine{
 	"lead": casework.LeadMachine, "visit": casework.VisitMachine, "disposition": casework.DispositionMachine,
 	"referral": casework.ReferralMachine, "task": casework.TaskMachine, "conflict": casework.ConflictMachine, "amendment": casework.AmendmentMachine,
 	"application": casework.ApplicationMachine, "periodic_review": casework.PeriodicReviewMachine, "exit": casework.ExitMachine,
-	"publication": casework.PublicationMachine, "objection": casework.ObjectionMachine,
+	"publication": casework.PublicationMachine, "objection": casework.ObjectionMachine, "aid": casework.AidMachine,
 }
 
 // step takes a record one transition on and writes the fields that go with it. Sets of the server on its own account
@@ -167,6 +167,8 @@ func subjectOf(kind, bucket string, body syncproto.Object) casework.Subject {
 	switch kind {
 	case "referral":
 		s.Dept = body.Str("to_dept")
+	case "aid":
+		s.Dept = body.Str("dept")
 	case "visit":
 		s.Surveyors = surveyors(body)
 	}

@@ -1,0 +1,242 @@
+package desk
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"aidloop/server/casework"
+	"aidloop/server/loop"
+)
+
+// MeasureView is a kind of help that a department gives.
+type MeasureView struct {
+	Code  string   `json:"code"`
+	Label string   `json:"label"`
+	Dept  string   `json:"dept"`
+	Layer string   `json:"layer" enum:"basic,special,social"`
+	Needs []string `json:"needs" doc:"The difficulties that it answers."`
+	Money bool     `json:"money,omitempty" doc:"An amount is paid out."`
+}
+
+// FundView is what was spent on a measure in a month.
+type FundView struct {
+	MeasureView
+	Count int              `json:"count"`
+	Sums  map[string]int64 `json:"sums" doc:"分, by state of the records."`
+}
+
+// PaymentsDone says what became of a month's payments.
+type PaymentsDone struct {
+	Done      int `json:"done"`
+	Unchanged int `json:"unchanged,omitempty" doc:"On record already."`
+	Cancelled int `json:"cancelled,omitempty" doc:"Of households whose help has ended."`
+	NoAccount int `json:"no_account,omitempty" doc:"That wait for a bank account on a member of the household."`
+}
+
+// PaymentView is one line of a month's list for the bank.
+type PaymentView struct {
+	ID       string `json:"id"`
+	Region   string `json:"region"`
+	State    string `json:"state"`
+	Measure  string `json:"measure"`
+	Amount   int64  `json:"amount" doc:"分."`
+	Name     string `json:"name,omitempty"`
+	IDNumber string `json:"id_number,omitempty"`
+	Account  string `json:"account,omitempty" doc:"None where nobody in the household has one on record."`
+}
+
+// MonthInput says which month, and as what it is answered.
+type MonthInput struct {
+	Month  string `query:"month" required:"true" minLength:"7" maxLength:"7" doc:"2026-07."`
+	Format string `query:"format" enum:"json,csv,xlsx" default:"json"`
+}
+
+// aid are the operations of help that is given, and of what is paid every month.
+func (a *API) aid() {
+	huma.Register(a.huma, op(http.MethodGet, "/measures", "list-measures", "aid", "List the measures of every department"),
+		func(context.Context, *empty) (*body[[]MeasureView], error) {
+			list := make([]MeasureView, len(casework.Measures))
+			for i, m := range casework.Measures {
+				list[i] = MeasureView(m)
+			}
+			return answer(list, nil)
+		})
+	huma.Register(a.huma, op(http.MethodPost, "/aid", "plan-aid", "aid", "Enter help that your department is going to give"),
+		func(ctx context.Context, in *struct {
+			Body struct {
+				Referral  string `json:"referral,omitempty" maxLength:"64" doc:"That your department has accepted."`
+				Household string `json:"household,omitempty" maxLength:"64" doc:"For the bureau, where there is no referral."`
+				Person    string `json:"person,omitempty" maxLength:"64" doc:"Of the household; all of it without."`
+				Measure   string `json:"measure" maxLength:"64" doc:"Of /measures."`
+				Amount    int64  `json:"amount,omitempty" minimum:"0" doc:"分."`
+				Month     string `json:"month,omitempty" maxLength:"7" doc:"That it is for, 2026-07; the present one without."`
+				Note      string `json:"note,omitempty" maxLength:"500" doc:"Sealed."`
+			}
+		}) (*body[Made], error) {
+			id, err := a.Loop.PlanAid(ctx, actor(ctx), loop.AidInput(in.Body))
+			return answer(Made{id}, err)
+		})
+	huma.Register(a.huma, op(http.MethodPost, "/aid/{id}/{action}", "step-aid", "aid", "Take an aid record one step on"),
+		func(ctx context.Context, in *struct {
+			ID     string `path:"id" maxLength:"64"`
+			Action string `path:"action" enum:"approve,cancel,disburse,confirm,fail,recover"`
+			Body   struct {
+				Reason string `json:"reason,omitempty" maxLength:"1000" doc:"Sealed; needed with cancel, fail and recover."`
+			}
+		}) (*empty, error) {
+			return done(a.Loop.StepAid(ctx, actor(ctx), in.ID, in.Action, in.Body.Reason))
+		})
+	funds := op(http.MethodGet, "/funds", "list-funds", "aid", "Add a month's aid up by measure")
+	funds.Responses = fileResponses[[]FundView](a, "What was spent")
+	huma.Register(a.huma, funds, func(ctx context.Context, in *MonthInput) (*file, error) {
+		list, err := a.Loop.Funds(ctx, actor(ctx), in.Month)
+		if err != nil {
+			return nil, wrap(err)
+		}
+		out, err := fundsAs(in, list)
+		return out, wrap(err)
+	})
+	a.payments()
+}
+
+// fundStates are the columns of a table of funds.
+var fundStates = []string{"planned", "approved", "disbursed", "confirmed", "failed", "recovered"}
+
+func fundsAs(in *MonthInput, list []loop.Fund) (*file, error) {
+	if in.Format == "json" {
+		out := make([]FundView, len(list))
+		for i, f := range list {
+			out[i] = FundView{MeasureView(f.Measure), f.Count, f.Sums}
+		}
+		return jsonFile(out)
+	}
+	head := []any{"部门", "救助措施", "笔数"}
+	for _, s := range fundStates {
+		head = append(head, casework.Label("state", s)+"(元)")
+	}
+	table := [][]any{head}
+	for _, f := range list {
+		row := []any{casework.Label("department", f.Measure.Dept), f.Measure.Label, f.Count}
+		for _, s := range fundStates {
+			row = append(row, yuan(f.Sums[s]))
+		}
+		table = append(table, row)
+	}
+	return tableFile(in.Format, "funds-"+in.Month, "资金", table)
+}
+
+// yuan writes 分 as yuan with two places.
+func yuan(fen int64) string { return fmt.Sprintf("%d.%02d", fen/100, fen%100) }
+
+func (a *API) payments() {
+	huma.Register(a.huma, op(http.MethodPost, "/payments", "plan-payments", "aid", "Enter a month's basic living of every household that receives it, once"),
+		func(ctx context.Context, in *struct {
+			Body struct {
+				Month string `json:"month" minLength:"7" maxLength:"7" doc:"2026-07."`
+			}
+		}) (*body[PaymentsDone], error) {
+			rep, err := a.Loop.PlanPayments(ctx, actor(ctx), in.Body.Month)
+			return answer(PaymentsDone(rep), err)
+		})
+	huma.Register(a.huma, op(http.MethodPost, "/payments/{month}/{action}", "step-payments", "aid", "Approve a month's payments, or hand them to the bank"),
+		func(ctx context.Context, in *struct {
+			Month  string `path:"month" maxLength:"7"`
+			Action string `path:"action" enum:"approve,disburse"`
+		}) (*body[PaymentsDone], error) {
+			rep, err := a.Loop.StepPayments(ctx, actor(ctx), in.Month, in.Action)
+			return answer(PaymentsDone(rep), err)
+		})
+	list := op(http.MethodGet, "/payments", "list-payments", "aid", "List a month's payments for the bank, with accounts; opening it is audited")
+	list.Responses = fileResponses[[]PaymentView](a, "The payments")
+	huma.Register(a.huma, list, func(ctx context.Context, in *struct {
+		MonthInput
+		State []string `query:"state" doc:"Only these states, with commas between."`
+	}) (*file, error) {
+		all, err := a.Loop.Payments(ctx, actor(ctx), in.Month, in.State)
+		if err != nil {
+			return nil, wrap(err)
+		}
+		out, err := paymentsAs(&in.MonthInput, all)
+		return out, wrap(err)
+	})
+	returns := op(http.MethodPost, "/payments/returns", "take-returns", "aid", "Take the bank's return file, as CSV or XLSX with 编号, 结果 (成功 or 失败) and 原因")
+	returns.MaxBodyBytes = maxSheet
+	returns.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"text/csv": {}, xlsxType: {}}}
+	huma.Register(a.huma, returns, func(ctx context.Context, in *struct{ RawBody []byte }) (*body[loop.Report], error) {
+		rows, err := ReadReturns(in.RawBody)
+		if err != nil {
+			return nil, wrap(err)
+		}
+		rep, err := a.Loop.TakeReturns(ctx, actor(ctx), rows)
+		if err != nil {
+			return nil, wrap(err)
+		}
+		return answer(*rep, nil)
+	})
+}
+
+func paymentsAs(in *MonthInput, all []loop.Payment) (*file, error) {
+	if in.Format == "json" {
+		out := make([]PaymentView, len(all))
+		for i, p := range all {
+			out[i] = PaymentView{p.Aid, p.Region, p.State, p.Measure, p.Amount, p.Name, p.IDNumber, p.Account}
+		}
+		return jsonFile(out)
+	}
+	table := [][]any{{"编号", "区划", "状态", "项目", "姓名", "身份证号", "银行账号", "金额(元)"}}
+	for _, p := range all {
+		table = append(table, []any{p.Aid, p.Region, casework.Label("state", p.State), casework.Label("measure", p.Measure), p.Name, p.IDNumber, p.Account, yuan(p.Amount)})
+	}
+	return tableFile(in.Format, "payments-"+in.Month, "发放清单", table)
+}
+
+// ReadReturns reads the bank's return file: XLSX or CSV as ReadSheet does. A result that is neither 成功 nor 失败 is an error
+// that names its row, before anything is taken.
+func ReadReturns(b []byte) ([]loop.BankRow, error) {
+	table, err := readTable(b, loop.MaxPayments)
+	if err != nil {
+		return nil, err
+	}
+	if len(table) == 0 {
+		return nil, bad("表格是空的,第一行应为列名:编号、结果、原因。")
+	}
+	at := map[string]int{}
+	for i, head := range table[0] {
+		at[strings.TrimSpace(strings.TrimPrefix(head, "\ufeff"))] = i
+	}
+	for _, need := range []string{"编号", "结果"} {
+		if _, ok := at[need]; !ok {
+			return nil, bad("缺少“" + need + "”列,第一行应为列名:编号、结果、原因。")
+		}
+	}
+	var rows []loop.BankRow
+	for n, cells := range table[1:] {
+		if !slices.ContainsFunc(cells, func(c string) bool { return strings.TrimSpace(c) != "" }) {
+			continue
+		}
+		cell := func(head string) string {
+			if i, ok := at[head]; ok && i < len(cells) {
+				return strings.TrimSpace(cells[i])
+			}
+			return ""
+		}
+		row := loop.BankRow{Row: n + 2, Aid: cell("编号"), Reason: cell("原因")}
+		switch cell("结果") {
+		case "成功":
+			row.Paid = true
+		case "失败":
+			if row.Reason == "" {
+				row.Reason = "银行未写明原因"
+			}
+		default:
+			return nil, bad(fmt.Sprintf("第%d行的“结果”应填“成功”或“失败”,整个文件没有导入。", row.Row))
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
