@@ -80,13 +80,15 @@ const (
 	VerbGiveAid           Verb = "give_aid"
 	VerbPay               Verb = "pay"
 	VerbSeeFunds          Verb = "see_funds"
+	VerbMeet              Verb = "meet"
+	VerbAnswerResolution  Verb = "answer_resolution"
 )
 
 // Scope says how far a permission reaches.
 type Scope string
 
 // The scopes. Region: what the actor's region contains. Dept: what was sent to the actor's department, the help
-// that it gave, and the datasets that it shares.
+// that it gave, what meetings asked of it, and the datasets that it shares.
 const (
 	ScopeRegion Scope = "region"
 	ScopeDept   Scope = "dept"
@@ -121,8 +123,9 @@ func permissions() (list []Permission) {
 	allow(RoleBureauOfficer, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbReadSealed, VerbDispatch, VerbAssign, VerbVerify, VerbRefer,
 		VerbCloseReferral, VerbFeedBack, VerbImportLeads, VerbRegister, VerbListUsers, VerbGrant, VerbMarkDuplicate,
 		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbReadIncidents, VerbReadBacklog, VerbSimulate, VerbLoadDataset, VerbMatch,
-		VerbDecideApplication, VerbDecideHelp, VerbGiveAid, VerbPay, VerbSeeFunds, VerbSeeFigures)
-	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral, VerbGiveAid, VerbSeeFunds, VerbLoadDataset)
+		VerbDecideApplication, VerbDecideHelp, VerbGiveAid, VerbPay, VerbSeeFunds, VerbSeeFigures,
+		VerbMeet, VerbAnswerResolution)
+	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral, VerbGiveAid, VerbSeeFunds, VerbAnswerResolution, VerbLoadDataset)
 	allow(RoleAuditor, ScopeRegion, VerbReadAudit)
 	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReadIncidents, VerbReadBacklog, VerbReference,
 		VerbManageDevices, VerbRotateKeys)
@@ -161,7 +164,7 @@ func (a Actor) reaches(s Scope, on Subject) bool {
 }
 
 // ofDepts are the kinds that a department sees its own of.
-var ofDepts = []string{"referral", "dataset", "aid"}
+var ofDepts = []string{"referral", "dataset", "aid", "resolution"}
 
 // RegionPrefix is the part of a region's code that the codes of everything in it begin with: 6 digits of a county, 9
 // of a town, 12 of a village, all of a grid's id. It is "" for what is no region.

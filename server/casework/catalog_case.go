@@ -153,3 +153,17 @@ var aid = &Kind{Name: "aid", Label: "救助记录", Bucket: BucketCase, Owner: "
 	at("failed_at", "发放失败时间"), at("recovered_at", "追回时间"), at("cancelled_at", "取消时间"), server("reason", "原因", Text).sealed(),
 	server("state", "状态", Enum).of("state"),
 }}
+
+// A meeting is the root of a case of its own at the county's desk; what it concluded on a household stands in that one's case.
+var meeting = &Kind{Name: "meeting", Label: "会议", Bucket: BucketCase, Root: true, Due: "held_on", Fields: []Field{
+	server("type", "会议类型", Enum).of("meeting_type"), server("held_on", "会议日期", Date), server("place", "地点", Text), server("agenda", "议题", Text).sealed(),
+	server("departments", "参会部门", EnumList).of("department"), server("dispositions", "列入的处置", List), ref("called_by", "召集人"), at("called_at", "通知时间"),
+	at("held_at", "记录时间"), server("present", "参会人员", List).sealed(), server("minutes", "会议纪要", Text).sealed(), at("cancelled_at", "取消时间"),
+	server("reason", "理由", Text).sealed(), at("closed_at", "办结时间"), server("state", "状态", Enum).of("state"),
+}}
+
+var resolution = &Kind{Name: "resolution", Label: "会议事项", Bucket: BucketCase, Owner: "to_dept", Due: "due_on", Parent: "meeting", Fields: []Field{
+	ref("meeting", "会议"), server("to_dept", "承办部门", Enum).of("department"), server("text", "事项", Text).sealed(), server("due_on", "期限", Date), at("made_at", "议定时间"),
+	server("answer", "办理情况", Text).sealed(), at("answered_at", "答复时间"), server("returned_reason", "退回或取消理由", Text).sealed(), at("done_at", "办结时间"),
+	server("state", "状态", Enum).of("state"),
+}}

@@ -3,7 +3,7 @@ package casework
 // Catalog declares every kind and field once. Validation, merging, sealing, lists and the protocol's schema document
 // follow it; adding a field is one line.
 var Catalog = []*Kind{
-	household, person, lead, visit, application, evidence, task, periodicReview, exit, publication, objection, aid,
+	household, person, lead, visit, application, evidence, task, periodicReview, exit, publication, objection, aid, meeting, resolution,
 	{Name: "review", Label: "审核", Bucket: BucketCase, Owner: "reviewer", Parent: "visit", Fields: []Field{
 		ref("visit", "走访"), ref("reviewer", "审核员"), server("decision", "决定", Enum).of("review"), server("comments", "逐题意见", List).sealed(),
 		server("text", "意见", Text).sealed(), at("at", "时间"),
@@ -12,7 +12,8 @@ var Catalog = []*Kind{
 		ref("lead", "线索"), ref("household", "家庭"), ref("visit", "走访"), server("result", "处置结果", Enum).of("disposition"),
 		server("categories", "救助类别", EnumList).of("category"), server("reason", "理由", Text).sealed(), ref("proposed_by", "提出人"), at("proposed_at", "提出时间"),
 		ref("verified_by", "核定人"), at("verified_at", "核定时间"), server("verify_note", "核定意见", Text).sealed(), server("returned_reason", "退回理由", Text).sealed(),
-		server("conference_reason", "提请一事一议理由", Text).sealed(), at("fed_back_at", "反馈时间"), server("state", "状态", Enum).of("state"),
+		server("conference_reason", "提请一事一议理由", Text).sealed(), ref("meeting", "会议"), server("conference_conclusion", "会议结论", Text).sealed(),
+		at("fed_back_at", "反馈时间"), server("state", "状态", Enum).of("state"),
 	}},
 	{Name: "referral", Label: "转办", Bucket: BucketCase, Owner: "to_dept", Due: "due_on", Parent: "disposition", Fields: []Field{
 		ref("lead", "线索"), ref("household", "家庭"), ref("disposition", "处置"), server("to_dept", "承办部门", Enum).of("department"),

@@ -30,6 +30,9 @@ type Facts struct {
 	Reasoned        bool // a reason is given
 	// Of a periodic review.
 	Wages bool // the household earns an income
+	// Of a meeting.
+	Minuted         bool // its minutes and who was there are given
+	OpenResolutions int
 }
 
 // guards are the conditions of the tables by name. Each returns nil or says what is missing and what to do.
@@ -48,6 +51,8 @@ var guards = map[string]func(Facts) error{
 	"extendable":           extendable,
 	"reasoned_review":      reasonedReview,
 	"graceful":             graceful,
+	"minuted":              minuted,
+	"carried_out":          carriedOut,
 	"asked_once": func(f Facts) error {
 		return require(!f.SupplementAsked, "补正材料须一次性告知,已告知过一次,不能再次要求补正。")
 	},

@@ -203,6 +203,19 @@ func ExampleMachine_String() {
 	// failed           cancel         -> cancelled        dept_officer, bureau_officer [reasoned]
 	// disbursed        recover        -> recovered        dept_officer, bureau_officer [reasoned]
 	// confirmed        recover        -> recovered        dept_officer, bureau_officer [reasoned]
+	//
+	// meeting (会议)
+	// (none)           call           -> called           bureau_officer
+	// called           cancel         -> cancelled        bureau_officer [reasoned]
+	// called           hold           -> held             bureau_officer [minuted]
+	// held             close          -> closed           bureau_officer [carried_out]
+	//
+	// resolution (会议事项)
+	// (none)           resolve        -> open             bureau_officer
+	// open             answer         -> answered         dept_officer, bureau_officer [reasoned]
+	// answered         send_back      -> open             bureau_officer [reasoned]
+	// answered         accept         -> done             bureau_officer
+	// open             drop           -> cancelled        bureau_officer [reasoned]
 }
 
 // willing are facts under which every guard holds.

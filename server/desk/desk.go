@@ -88,6 +88,7 @@ func Mount(app *fiber.App, o Options) *API {
 	a.applications()
 	a.periodicReviews()
 	a.aid()
+	a.meetings()
 	a.leads()
 	a.accounts()
 	a.devices()

@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"aidloop/server/casework"
 	"aidloop/syncproto"
@@ -36,8 +37,8 @@ type List struct {
 	Next  string
 }
 
-// Queue lists what waits at a desk. A department sees the referrals that were sent to it and the help that it gave, and nothing
-// else.
+// Queue lists what waits at a desk. A department sees the referrals that were sent to it, the help that it gave and what meetings
+// asked of it, and nothing else.
 func (l *Loop) Queue(ctx context.Context, by casework.Actor, f Filter) (*List, error) {
 	q, err := query(by, f)
 	if err != nil {
@@ -102,8 +103,8 @@ func query(by casework.Actor, f Filter) (Query, error) {
 		q.Limit = 50
 	}
 	if by.Role == casework.RoleDeptOfficer {
-		if f.Kind != "referral" && f.Kind != "aid" {
-			return q, casework.NewError(casework.CodeForbidden, "部门只能查看转办给本部门的事项和本部门的救助记录。")
+		if !slices.Contains([]string{"referral", "aid", "resolution"}, f.Kind) {
+			return q, casework.NewError(casework.CodeForbidden, "部门只能查看转办给本部门的事项、会议事项和本部门的救助记录。")
 		}
 		q.Owner = by.Dept
 		return q, by.May(casework.VerbList, casework.Subject{Kind: f.Kind, Dept: by.Dept})

@@ -35,7 +35,7 @@ func (l *Loop) Verify(ctx context.Context, by casework.Actor, in Verdict) error 
 		if err != nil {
 			return err
 		}
-		facts := casework.Facts{Result: d.rec.Body.Str("result"), ConferenceMinuted: reason != ""}
+		facts := casework.Facts{Result: d.rec.Body.Str("result"), ConferenceMinuted: reason != "" || d.rec.Body.Has("meeting")}
 		if err := g.step(lead, action, by.Role, facts, nil); err != nil {
 			return err
 		}
