@@ -81,6 +81,7 @@ const (
 	VerbPay               Verb = "pay"
 	VerbSeeFunds          Verb = "see_funds"
 	VerbMeet              Verb = "meet"
+	VerbPublicise         Verb = "publicise"
 	VerbAnswerResolution  Verb = "answer_resolution"
 )
 
@@ -124,7 +125,7 @@ func permissions() (list []Permission) {
 		VerbCloseReferral, VerbFeedBack, VerbImportLeads, VerbRegister, VerbListUsers, VerbGrant, VerbMarkDuplicate,
 		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbReadIncidents, VerbReadBacklog, VerbSimulate, VerbLoadDataset, VerbMatch,
 		VerbDecideApplication, VerbDecideHelp, VerbGiveAid, VerbPay, VerbSeeFunds, VerbSeeFigures,
-		VerbMeet, VerbAnswerResolution)
+		VerbMeet, VerbPublicise, VerbAnswerResolution)
 	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral, VerbGiveAid, VerbSeeFunds, VerbAnswerResolution, VerbLoadDataset)
 	allow(RoleAuditor, ScopeRegion, VerbReadAudit)
 	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReadIncidents, VerbReadBacklog, VerbReference,

@@ -48,6 +48,13 @@ var Catalog = []*Kind{
 		server("year", "年", Int).public(), server("version", "版本", Text).public(), server("holidays", "放假", List).public(),
 		server("workdays", "调休上班", List).public(), server("source", "来源", Text).public(),
 	}},
+	{Name: "contact", Label: "通讯录", Bucket: BucketRef, Fields: []Field{
+		server("unit", "单位", Text), server("name", "负责人", Text), server("post", "职务", Text), server("phone", "办公电话", Text), server("retired", "停用", Bool),
+	}},
+	{Name: "policy", Label: "政策", Bucket: BucketRef, Fields: []Field{
+		server("title", "标题", Text).public(), server("text", "内容", Text).public().upTo(2 * MaxText), server("source", "文号", Text).public(), server("issued_on", "发布日期", Date).public(),
+		server("retired", "停用", Bool).public(),
+	}},
 	{Name: "grant", Label: "授权", Bucket: BucketUser, Parent: "bucket", Fields: []Field{
 		ref("user", "用户"), server("bucket", "范围", Text), server("role", "岗位", Text), at("from", "起"), at("until", "止"), at("ended_at", "收回时间"),
 		server("keys", "密钥", Object), server("current", "当前密钥", Text), server("state", "状态", Text),

@@ -79,7 +79,9 @@ func TestConferencesAreFollowedToTheirEnd(t *testing.T) {
 	}
 	_, err = o.loop.Queue(ctx, medical, loop.Filter{Kind: "meeting"})
 	wants(t, err, casework.CodeForbidden)
-	step := func(by casework.Actor, action, text string) error { return o.loop.StepResolution(ctx, by, r, action, text) }
+	step := func(by casework.Actor, action, text string) error {
+		return o.loop.StepResolution(ctx, by, r, action, text)
+	}
 	wants(t, o.loop.StepMeeting(ctx, o.desk, loop.MeetingStep{Meeting: id, Action: "close"}), casework.CodeGuardFailed)
 	wants(t, step(o.officer("JTJ"), "answer", "已办"), casework.CodeNotFound)
 	wants(t, step(medical, "answer", ""), casework.CodeGuardFailed)

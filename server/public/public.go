@@ -71,6 +71,7 @@ func Mount(app *fiber.App, o Options) *Pages {
 	}
 	p := &Pages{Options: o, posts: edge.NewAttempts(o.Clock, perNetwork, together), bodies: edge.NewBudget(maxForms)}
 	app.Get("/public", p.page(p.places))
+	app.Get("/public/policies", p.page(p.policies))
 	app.Get("/public/report", p.page(p.reportForm))
 	app.Post("/public/report", p.page(p.report))
 	app.Get("/public/regions/:region", p.page(p.list))
@@ -127,6 +128,11 @@ func (p *Pages) page(fn func(*fiber.Ctx) (*view, error)) fiber.Handler {
 func (p *Pages) places(c *fiber.Ctx) (*view, error) {
 	towns, err := p.Loop.Villages(c.UserContext())
 	return &view{Page: "places", Title: "社会救助公示", Data: towns}, err
+}
+
+func (p *Pages) policies(c *fiber.Ctx) (*view, error) {
+	list, err := p.Loop.Policies(c.UserContext())
+	return &view{Page: "policies", Title: "救助政策", Data: list}, err
 }
 
 // listed is the page of one region.
