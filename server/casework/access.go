@@ -159,13 +159,15 @@ func (a Actor) reaches(s Scope, on Subject) bool {
 	case ScopeRegion:
 		return Covers(a.Region, on.Region)
 	case ScopeDept:
-		return a.Dept != "" && slices.Contains(ofDepts, on.Kind) && on.Dept == a.Dept
+		return a.Dept != "" && OfDepartment(on.Kind) && on.Dept == a.Dept
 	}
 	return false
 }
 
-// ofDepts are the kinds that a department sees its own of.
-var ofDepts = []string{"referral", "dataset", "aid", "resolution"}
+// OfDepartment reports whether a department sees its own of a kind.
+func OfDepartment(kind string) bool {
+	return slices.Contains([]string{"referral", "dataset", "aid", "resolution"}, kind)
+}
 
 // RegionPrefix is the part of a region's code that the codes of everything in it begin with: 6 digits of a county, 9
 // of a town, 12 of a village, all of a grid's id. It is "" for what is no region.

@@ -1,7 +1,6 @@
 package loop
 
 import (
-	"cmp"
 	"context"
 	"strings"
 
@@ -153,7 +152,10 @@ func (l *Loop) Funds(ctx context.Context, by casework.Actor, month string) ([]Fu
 	}
 	sums := map[string]*Fund{}
 	err := l.store.Read(ctx, func(tx ReadTx) error {
-		return eachFound(ctx, tx, q, func(s *Stored) error {
+		return eachFound(tx, q, func(s *Stored) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			b, err := syncproto.ParseObject(s.Body)
 			if err != nil {
 				return err
@@ -175,22 +177,4 @@ func (l *Loop) Funds(ctx context.Context, by casework.Actor, month string) ([]Fu
 		}
 	}
 	return list, err
-}
-
-// eachFound hands over every page of a list.
-func eachFound(ctx context.Context, tx ReadTx, q Query, fn func(*Stored) error) error {
-	for {
-		page, err := tx.Find(q)
-		if err = cmp.Or(err, ctx.Err()); err != nil {
-			return err
-		}
-		for i := range page.Items {
-			if err := fn(page.Items[i]); err != nil {
-				return err
-			}
-		}
-		if q.After = page.Next; q.After == "" {
-			return nil
-		}
-	}
 }

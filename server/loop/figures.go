@@ -139,27 +139,16 @@ func (c *counting) run() error {
 
 // each hands over the live records of a kind in the region, with the region in which each lies.
 func (c *counting) each(kind string, fn func(rec *syncproto.Record, region string) error) error {
-	for q := (Query{Kind: kind, Region: casework.RegionPrefix(c.in.Region), Limit: 500}); ; {
+	return eachFound(c.tx, Query{Kind: kind, Region: casework.RegionPrefix(c.in.Region), Limit: 500}, func(s *Stored) error {
 		if err := c.ctx.Err(); err != nil {
 			return err
 		}
-		page, err := c.tx.Find(q)
+		rec, err := parseStored(s)
 		if err != nil {
 			return err
 		}
-		for _, s := range page.Items {
-			rec, err := parseStored(s)
-			if err != nil {
-				return err
-			}
-			if err := fn(rec, regionOf(s.Bucket)); err != nil {
-				return err
-			}
-		}
-		if q.After = page.Next; q.After == "" {
-			return nil
-		}
-	}
+		return fn(rec, regionOf(s.Bucket))
+	})
 }
 
 // within reports whether a day lies within the range.

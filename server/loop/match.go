@@ -164,27 +164,13 @@ func (m *matchRun) pool(tx ReadTx) (pool []casework.PoolPerson, err error) {
 
 // each hands over the living records of a kind in the caller's region, aliases left out.
 func (m *matchRun) each(tx ReadTx, kind string, fn func(*Stored, *syncproto.Record) error) error {
-	for q := (Query{Kind: kind, Region: casework.RegionPrefix(m.by.Region), Limit: 500}); ; {
-		page, err := tx.Find(q)
-		if err != nil {
+	return eachFound(tx, Query{Kind: kind, Region: casework.RegionPrefix(m.by.Region), Limit: 500}, func(s *Stored) error {
+		rec, err := parseStored(s)
+		if err != nil || rec.Body.Has(mergedInto) {
 			return err
 		}
-		for _, s := range page.Items {
-			rec, err := parseStored(s)
-			if err != nil {
-				return err
-			}
-			if rec.Body.Has(mergedInto) {
-				continue
-			}
-			if err := fn(s, rec); err != nil {
-				return err
-			}
-		}
-		if q.After = page.Next; q.After == "" {
-			return nil
-		}
-	}
+		return fn(s, rec)
+	})
 }
 
 // poolPerson is a person's record as matching sees it. Nothing sealed is looked at.

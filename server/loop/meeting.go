@@ -16,6 +16,7 @@ const (
 	maxPresent     = 100  // participants
 	maxResolutions = 100  // of one meeting
 	maxMinutes     = 4000 // characters
+	maxName        = 60   // characters of a participant
 )
 
 // MeetingCall calls a case conference or a joint meeting.
@@ -97,7 +98,7 @@ type MeetingStep struct {
 	Meeting     string
 	Action      string
 	Reason      string   // sealed; needed with cancel
-	Present     []string // sealed; with hold, who was there, at most 100
+	Present     []string // sealed; with hold, who was there, at most 100 of 60 characters
 	Minutes     string   // sealed; with hold, at most 4000 characters
 	Conclusions []Conclusion
 	Resolutions []Resolved // at most 100
@@ -129,7 +130,11 @@ func (l *Loop) StepMeeting(ctx context.Context, by casework.Actor, in MeetingSte
 			f["reason"] = reason
 		}
 		if in.Action == "hold" {
-			f["minutes"], f["present"] = minutes, anys(in.Present)
+			present := make([]any, len(in.Present))
+			for i, name := range in.Present {
+				present[i] = clipRunes(name, maxName)
+			}
+			f["minutes"], f["present"] = minutes, present
 		}
 		if err := g.step(d, in.Action, by.Role, facts, f); err != nil {
 			return err

@@ -24,11 +24,10 @@ type PaymentReport struct {
 // PlanPayments enters the month's basic living of every household that receives it, once: the same month again adds what
 // is new. Help is paid from the month after the decision on.
 func (l *Loop) PlanPayments(ctx context.Context, by casework.Actor, month string) (PaymentReport, error) {
-	var rep PaymentReport
 	if next := casework.AddMonths(l.dayOr("")[:7]+"-01", 1)[:7]; !casework.ValidMonth(month) || month > next {
-		return rep, casework.NewError(casework.CodeInvalidValue, "月份应写成2026-07的样子,且不晚于下个月。")
+		return PaymentReport{}, casework.NewError(casework.CodeInvalidValue, "月份应写成2026-07的样子,且不晚于下个月。")
 	}
-	err := l.eachPayment(ctx, by, Query{Kind: "application", States: []string{"active"}}, func(g *group, d *draft, rep *PaymentReport) error {
+	return l.eachPayment(ctx, by, Query{Kind: "application", States: []string{"active"}}, func(g *group, d *draft, rep *PaymentReport) error {
 		amount := d.rec.Body.Int("amount")
 		since := dayOf(d.rec.Body.Str("activated_at"))
 		if d.rec.Root.Kind != "household" || amount <= 0 || !casework.PaidFor(since, month) {
@@ -53,19 +52,17 @@ func (l *Loop) PlanPayments(ctx context.Context, by casework.Actor, month string
 		}
 		rep.Done++
 		return g.planAid(ref, d, by, m, amount, month, map[string]any{"household": h.rec.ID, "application": d.rec.ID})
-	}, &rep)
-	return rep, err
+	})
 }
 
 // StepPayments approves a month's planned payments, and those that failed before, or hands the approved ones to the bank.
 // Those of households whose help has ended in the meantime are cancelled, those without an account wait.
 func (l *Loop) StepPayments(ctx context.Context, by casework.Actor, month, action string) (PaymentReport, error) {
-	var rep PaymentReport
 	states := map[string][]string{"approve": {"planned", "failed"}, "disburse": {"approved"}}[action]
 	if states == nil || !casework.ValidMonth(month) {
-		return rep, casework.NewError(casework.CodeInvalidValue, "请选择批准或发放,月份应写成2026-07的样子。")
+		return PaymentReport{}, casework.NewError(casework.CodeInvalidValue, "请选择批准或发放,月份应写成2026-07的样子。")
 	}
-	err := l.eachPayment(ctx, by, Query{Kind: "aid", Parent: month, Owner: "MZJ", States: states}, func(g *group, d *draft, rep *PaymentReport) error {
+	return l.eachPayment(ctx, by, Query{Kind: "aid", Parent: month, Owner: "MZJ", States: states}, func(g *group, d *draft, rep *PaymentReport) error {
 		application := d.rec.Body.Str("application")
 		if application == "" {
 			return nil // not of a list: it is stepped by hand
@@ -92,20 +89,19 @@ func (l *Loop) StepPayments(ctx context.Context, by casework.Actor, month, actio
 		}
 		rep.Done++
 		return g.stepAid(d, by, action, "")
-	}, &rep)
-	return rep, err
+	})
 }
 
 // eachPayment hands over what a query finds in the caller's region, each in a group of its own, several to a transaction.
-func (l *Loop) eachPayment(ctx context.Context, by casework.Actor, q Query, fn func(*group, *draft, *PaymentReport) error, rep *PaymentReport) error {
+func (l *Loop) eachPayment(ctx context.Context, by casework.Actor, q Query, fn func(*group, *draft, *PaymentReport) error) (rep PaymentReport, err error) {
 	if err := by.May(casework.VerbPay, casework.Subject{Kind: "aid", Region: by.Region}); err != nil {
-		return err
+		return rep, err
 	}
 	q.Region, q.Limit = casework.RegionPrefix(by.Region), paymentChunk
 	var refs []syncproto.Ref
-	err := l.store.Read(ctx, func(tx ReadTx) error {
+	err = l.store.Read(ctx, func(tx ReadTx) error {
 		refs = nil
-		return eachFound(ctx, tx, q, func(s *Stored) error { refs = append(refs, s.Ref); return nil })
+		return eachFound(tx, q, func(s *Stored) error { refs = append(refs, s.Ref); return nil })
 	})
 	for start := 0; start < len(refs) && err == nil; start += paymentChunk {
 		var part PaymentReport
@@ -130,10 +126,17 @@ func (l *Loop) eachPayment(ctx context.Context, by casework.Actor, q Query, fn f
 			return nil
 		})
 		if err == nil {
-			rep.Done, rep.Unchanged, rep.Cancelled, rep.NoAccount = rep.Done+part.Done, rep.Unchanged+part.Unchanged, rep.Cancelled+part.Cancelled, rep.NoAccount+part.NoAccount
+			rep.add(part)
 		}
 	}
-	return err
+	return rep, err
+}
+
+func (r *PaymentReport) add(part PaymentReport) {
+	r.Done += part.Done
+	r.Unchanged += part.Unchanged
+	r.Cancelled += part.Cancelled
+	r.NoAccount += part.NoAccount
 }
 
 // Payee is whose account a household's help goes to.
@@ -149,19 +152,19 @@ func payeeOf(tx ReadTx, ring *syncproto.Keyring, application syncproto.Record) (
 		return v.Str()
 	}
 	applicant := open(&application, "q_applicant_id_no")
-	var first Payee
+	var found Payee
 	err := tx.ByRoot(application.Root, "person", func(s *Stored) error {
 		rec, err := parseStored(s)
 		if err != nil || rec.Deleted {
 			return err
 		}
 		p := Payee{open(rec, "name"), open(rec, "id_no"), open(rec, "account")}
-		if p.Account != "" && (first.Account == "" || p.IDNumber == applicant) {
-			first = p
+		if p.Account != "" && (found.Account == "" || p.IDNumber == applicant) {
+			found = p
 		}
 		return nil
 	})
-	return first, err
+	return found, err
 }
 
 // Payment is one line of a month's list for the bank.
@@ -197,7 +200,10 @@ func (l *Loop) Payments(ctx context.Context, by casework.Actor, month string, st
 	err := l.store.Read(ctx, func(tx ReadTx) error {
 		list = list[:0]
 		q := Query{Kind: "aid", Parent: month, Owner: "MZJ", States: states, Region: casework.RegionPrefix(by.Region), Limit: 500}
-		return eachFound(ctx, tx, q, func(s *Stored) error {
+		return eachFound(tx, q, func(s *Stored) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			p, err := l.payment(tx, s)
 			if err != nil || p == nil {
 				return err

@@ -35,7 +35,7 @@ func (l *Loop) PutContact(ctx context.Context, by casework.Actor, c Contact) err
 	if c.Phone = phone; phone == "" {
 		return casework.NewError(casework.CodeInvalidValue, "请填写办公电话。")
 	}
-	return l.publicise(ctx, by, syncproto.Ref{Kind: "contact", ID: syncproto.DerivedID("contact", c.Unit)},
+	return l.publicise(ctx, by, syncproto.Ref{Kind: "contact", ID: syncproto.DerivedID("contact", c.Unit)}, true,
 		map[string]any{"unit": c.Unit, "name": c.Name, "post": c.Post, "phone": c.Phone, "retired": c.Retired})
 }
 
@@ -66,13 +66,8 @@ func (l *Loop) PutPolicy(ctx context.Context, by casework.Actor, p Policy) (id s
 	if !within(p.Title, 100) || !within(p.Text, casework.MaxText) || !within(p.Source, 100) || !validDate(p.IssuedOn) {
 		return "", casework.NewError(casework.CodeInvalidValue, "请填写标题、内容(最多4000字)、文号和发布日期(写成2026-01-31的样子)。")
 	}
-	ref := syncproto.Ref{Kind: "policy", ID: p.ID}
-	if p.ID == "" {
-		ref.ID = l.newID()
-	} else if err := l.store.Read(ctx, func(tx ReadTx) error { _, err := tx.Record(ref); return err }); err != nil {
-		return "", err
-	}
-	return ref.ID, l.publicise(ctx, by, ref, map[string]any{"title": p.Title, "text": p.Text, "source": p.Source, "issued_on": p.IssuedOn, "retired": p.Retired})
+	ref := syncproto.Ref{Kind: "policy", ID: cmp.Or(p.ID, l.newID())}
+	return ref.ID, l.publicise(ctx, by, ref, p.ID == "", map[string]any{"title": p.Title, "text": p.Text, "source": p.Source, "issued_on": p.IssuedOn, "retired": p.Retired})
 }
 
 // Policies lists them, the newest first. Nobody needs an account.
@@ -85,13 +80,16 @@ func (l *Loop) Policies(ctx context.Context) ([]Policy, error) {
 	return list, err
 }
 
-// publicise writes a record of the ref bucket that the bureau answers for.
-func (l *Loop) publicise(ctx context.Context, by casework.Actor, ref syncproto.Ref, values map[string]any) error {
+// publicise writes a record of the ref bucket that the bureau answers for; one that is not there only where it may be new.
+func (l *Loop) publicise(ctx context.Context, by casework.Actor, ref syncproto.Ref, new bool, values map[string]any) error {
 	return l.run(ctx, func(w *work) error {
 		if err := by.May(casework.VerbPublicise, casework.Subject{Kind: ref.Kind, Region: by.Region}); err != nil {
 			return err
 		}
 		g := w.newGroup()
+		if d, err := g.open(ref); err != nil || !d.exists && !new {
+			return cmp.Or(err, ErrNotFound)
+		}
 		if err := g.putReference(ref, values); err != nil {
 			return err
 		}
@@ -103,7 +101,7 @@ func (l *Loop) publicise(ctx context.Context, by casework.Actor, ref syncproto.R
 // references hands over what of a kind of the ref bucket is in use.
 func (l *Loop) references(ctx context.Context, kind string, fn func(id string, b syncproto.Object)) error {
 	return l.store.Read(ctx, func(tx ReadTx) error {
-		return eachFound(ctx, tx, Query{Kind: kind, Limit: 500}, func(s *Stored) error {
+		return eachFound(tx, Query{Kind: kind, Limit: 500}, func(s *Stored) error {
 			b, err := syncproto.ParseObject(slices.Clone(s.Body))
 			if err == nil && string(b.Get("retired")) != "true" {
 				fn(strings.Clone(s.Ref.ID), b)

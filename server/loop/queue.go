@@ -3,7 +3,6 @@ package loop
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"aidloop/server/casework"
 	"aidloop/syncproto"
@@ -103,7 +102,7 @@ func query(by casework.Actor, f Filter) (Query, error) {
 		q.Limit = 50
 	}
 	if by.Role == casework.RoleDeptOfficer {
-		if !slices.Contains([]string{"referral", "aid", "resolution"}, f.Kind) {
+		if !casework.OfDepartment(f.Kind) {
 			return q, casework.NewError(casework.CodeForbidden, "部门只能查看转办给本部门的事项、会议事项和本部门的救助记录。")
 		}
 		q.Owner = by.Dept
@@ -129,4 +128,22 @@ func openFields(body syncproto.Object) map[string]any {
 		}
 	}
 	return m
+}
+
+// eachFound hands over what a query finds, page by page.
+func eachFound(tx ReadTx, q Query, fn func(*Stored) error) error {
+	for {
+		page, err := tx.Find(q)
+		if err != nil {
+			return err
+		}
+		for _, s := range page.Items {
+			if err := fn(s); err != nil {
+				return err
+			}
+		}
+		if q.After = page.Next; q.After == "" {
+			return nil
+		}
+	}
 }

@@ -58,7 +58,7 @@ func (l *Loop) Deadlines(ctx context.Context, by casework.Actor, in DueFilter) (
 	err := l.store.Read(ctx, func(tx ReadTx) error {
 		for _, k := range deadlines {
 			f := Filter{Kind: k.kind, States: k.states, Region: in.Region, Limit: 500}
-			if by.Role == casework.RoleDeptOfficer && k.kind != "referral" && k.kind != "resolution" || len(in.Kinds) > 0 && !slices.Contains(in.Kinds, k.kind) {
+			if by.Role == casework.RoleDeptOfficer && !casework.OfDepartment(k.kind) || len(in.Kinds) > 0 && !slices.Contains(in.Kinds, k.kind) {
 				continue
 			}
 			q, err := query(by, f)

@@ -58,23 +58,15 @@ func (l *Loop) dayOr(on string) string {
 
 // readStandards reads every standard of the ref bucket.
 func readStandards(tx ReadTx) (list casework.Standards, err error) {
-	for q := (Query{Kind: "standard", Limit: 500}); ; {
-		page, err := tx.Find(q)
-		if err != nil {
-			return nil, err
-		}
-		for _, s := range page.Items {
-			b, err := syncproto.ParseObject(s.Body)
-			if err != nil {
-				return nil, err
-			}
+	err = eachFound(tx, Query{Kind: "standard", Limit: 500}, func(s *Stored) error {
+		b, err := syncproto.ParseObject(s.Body)
+		if err == nil {
 			list = append(list, casework.Standard{Code: b.Str("code"), Region: b.Str("region"), Area: b.Str("area"), Value: b.Int("value"),
 				Unit: b.Str("unit"), From: b.Str("from"), Until: b.Str("until"), Source: b.Str("source")})
 		}
-		if q.After = page.Next; q.After == "" {
-			return list, nil
-		}
-	}
+		return err
+	})
+	return list, err
 }
 
 // situation gathers what classification looks at. A household that nobody has visited has the income of its record only.
@@ -180,23 +172,12 @@ func (l *Loop) SimulateStandards(ctx context.Context, by casework.Actor, on stri
 		}
 		then := append(slices.Clone(now), more...)
 		q := Query{Kind: "household", Region: casework.RegionPrefix(by.Region), Limit: 500}
-		for {
-			page, err := tx.Find(q)
-			if err != nil {
+		return eachFound(tx, q, func(s *Stored) error {
+			if err := ctx.Err(); err != nil {
 				return err
 			}
-			for _, s := range page.Items {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				if err := l.shift(tx, out, s, l.dayOr(on), now, then); err != nil {
-					return err
-				}
-			}
-			if q.After = page.Next; q.After == "" {
-				return nil
-			}
-		}
+			return l.shift(tx, out, s, l.dayOr(on), now, then)
+		})
 	})
 	return out, err
 }
