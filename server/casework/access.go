@@ -83,13 +83,15 @@ const (
 	VerbMeet              Verb = "meet"
 	VerbPublicise         Verb = "publicise"
 	VerbAnswerResolution  Verb = "answer_resolution"
+	VerbUrge              Verb = "urge"
+	VerbAnswerOrder       Verb = "answer_order"
 )
 
 // Scope says how far a permission reaches.
 type Scope string
 
 // The scopes. Region: what the actor's region contains. Dept: what was sent to the actor's department, the help
-// that it gave, what meetings asked of it, and the datasets that it shares.
+// that it gave, what meetings and orders ask of it, and the datasets that it shares.
 const (
 	ScopeRegion Scope = "region"
 	ScopeDept   Scope = "dept"
@@ -118,15 +120,15 @@ func permissions() (list []Permission) {
 	allow(RoleTownReviewer, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbReadSealed, VerbAssign, VerbReviewVisit, VerbPropose, VerbRefer,
 		VerbCloseReferral, VerbListUsers, VerbDecideHeld, VerbTransfer, VerbMarkDuplicate,
 		VerbSettleConflict, VerbAmend, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbReadBacklog,
-		VerbAcceptApplication, VerbReviewApplication, VerbRegisterObjection, VerbReviewHelp)
+		VerbAcceptApplication, VerbReviewApplication, VerbRegisterObjection, VerbReviewHelp, VerbAnswerOrder)
 	allow(RoleTownLeader, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbAssign, VerbListUsers, VerbGrant, VerbTransfer, VerbMarkDuplicate, VerbMoveHousehold, VerbReadLost,
-		VerbReadBacklog, VerbManageDevices, VerbSeeFigures, VerbReviewHelp)
+		VerbReadBacklog, VerbManageDevices, VerbSeeFigures, VerbReviewHelp, VerbUrge, VerbAnswerOrder)
 	allow(RoleBureauOfficer, ScopeRegion, VerbList, VerbReadCase, VerbReadHistory, VerbReadSealed, VerbDispatch, VerbAssign, VerbVerify, VerbRefer,
 		VerbCloseReferral, VerbFeedBack, VerbImportLeads, VerbRegister, VerbListUsers, VerbGrant, VerbMarkDuplicate,
 		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbReadIncidents, VerbReadBacklog, VerbSimulate, VerbLoadDataset, VerbMatch,
 		VerbDecideApplication, VerbDecideHelp, VerbGiveAid, VerbPay, VerbSeeFunds, VerbSeeFigures,
-		VerbMeet, VerbPublicise, VerbAnswerResolution)
-	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral, VerbGiveAid, VerbSeeFunds, VerbAnswerResolution, VerbLoadDataset)
+		VerbMeet, VerbPublicise, VerbAnswerResolution, VerbUrge, VerbAnswerOrder)
+	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral, VerbGiveAid, VerbSeeFunds, VerbAnswerResolution, VerbAnswerOrder, VerbLoadDataset)
 	allow(RoleAuditor, ScopeRegion, VerbReadAudit)
 	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReadIncidents, VerbReadBacklog, VerbReference,
 		VerbManageDevices, VerbRotateKeys)
@@ -166,7 +168,7 @@ func (a Actor) reaches(s Scope, on Subject) bool {
 
 // OfDepartment reports whether a department sees its own of a kind.
 func OfDepartment(kind string) bool {
-	return slices.Contains([]string{"referral", "dataset", "aid", "resolution"}, kind)
+	return slices.Contains([]string{"referral", "dataset", "aid", "resolution", "order"}, kind)
 }
 
 // RegionPrefix is the part of a region's code that the codes of everything in it begin with: 6 digits of a county, 9

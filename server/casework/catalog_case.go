@@ -167,3 +167,11 @@ var resolution = &Kind{Name: "resolution", Label: "会议事项", Bucket: Bucket
 	server("answer", "办理情况", Text).sealed(), at("answered_at", "答复时间"), server("returned_reason", "退回或取消理由", Text).sealed(), at("done_at", "办结时间"),
 	server("state", "状态", Enum).of("state"),
 }}
+
+// An order lies in the case of what is late, so that it moves along with it.
+var order = &Kind{Name: "order", Label: "督办单", Bucket: BucketCase, Owner: "to_dept", Due: "due_on", Parent: "about", Fields: []Field{
+	server("about_kind", "事项类型", Text), ref("about", "事项"), server("level", "层级", Enum).of("order_level"), server("to_dept", "承办部门", Enum).of("department"),
+	server("text", "要求", Text).sealed(), server("due_on", "答复期限", Date), server("due_rule", "期限依据", Text), ref("issued_by", "签发人"), at("issued_at", "签发时间"),
+	at("escalated_at", "升级时间"), server("answer", "答复", Text).sealed(), ref("answered_by", "答复人"), at("answered_at", "答复时间"),
+	server("returned_reason", "退回或撤销理由", Text).sealed(), at("closed_at", "办结时间"), server("state", "状态", Enum).of("state"),
+}}

@@ -33,6 +33,9 @@ type Facts struct {
 	// Of a meeting.
 	Minuted         bool // its minutes and who was there are given
 	OpenResolutions int
+	// Of an order.
+	Supervised bool // by the county
+	OwnAnswer  bool // whoever decides on the answer gave it
 }
 
 // guards are the conditions of the tables by name. Each returns nil or says what is missing and what to do.
@@ -53,6 +56,7 @@ var guards = map[string]func(Facts) error{
 	"graceful":             graceful,
 	"minuted":              minuted,
 	"carried_out":          carriedOut,
+	"urged_by_town":        urgedByTown,
 	"asked_once": func(f Facts) error {
 		return require(!f.SupplementAsked, "补正材料须一次性告知,已告知过一次,不能再次要求补正。")
 	},

@@ -216,6 +216,20 @@ func ExampleMachine_String() {
 	// answered         send_back      -> open             bureau_officer [reasoned]
 	// answered         accept         -> done             bureau_officer
 	// open             drop           -> cancelled        bureau_officer [reasoned]
+	//
+	// order (督办单)
+	// (none)           urge           -> issued           town_leader, bureau_officer, system [reasoned]
+	// (none)           supervise      -> issued           bureau_officer [reasoned]
+	// issued           escalate       -> issued           bureau_officer, system
+	// issued           answer         -> answered         town_reviewer, town_leader, dept_officer, bureau_officer [reasoned]
+	// answered         send_back      -> issued           bureau_officer [reasoned]
+	// answered         send_back      -> issued           town_leader [urged_by_town]
+	// answered         accept         -> done             bureau_officer
+	// answered         accept         -> done             town_leader [urged_by_town]
+	// issued           withdraw       -> cancelled        bureau_officer [reasoned]
+	// issued           withdraw       -> cancelled        town_leader [urged_by_town]
+	// issued           settle         -> done             system
+	// answered         settle         -> done             system
 }
 
 // willing are facts under which every guard holds.

@@ -89,6 +89,7 @@ func Mount(app *fiber.App, o Options) *API {
 	a.periodicReviews()
 	a.aid()
 	a.meetings()
+	a.orders()
 	a.publicity()
 	a.leads()
 	a.accounts()

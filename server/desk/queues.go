@@ -54,10 +54,15 @@ type listInput struct {
 	Limit  int      `query:"limit" minimum:"1" maximum:"500" default:"50"`
 }
 
+// Lists are the lists of the desk, by the last part of their addresses, with the kinds of what they hold.
+var Lists = map[string]string{"leads": "lead", "visits": "visit", "dispositions": "disposition", "referrals": "referral", "tasks": "task",
+	"conflicts": "conflict", "amendments": "amendment", "applications": "application", "periodic-reviews": "periodic_review",
+	"exits": "exit", "publications": "publication", "objections": "objection", "aid": "aid", "meetings": "meeting", "resolutions": "resolution",
+	"orders": "order"}
+
 func (a *API) queues() {
-	for path, kind := range map[string]string{"/leads": "lead", "/visits": "visit", "/dispositions": "disposition", "/referrals": "referral", "/tasks": "task",
-		"/conflicts": "conflict", "/amendments": "amendment", "/applications": "application", "/periodic-reviews": "periodic_review",
-		"/exits": "exit", "/publications": "publication", "/objections": "objection", "/aid": "aid", "/meetings": "meeting", "/resolutions": "resolution"} {
+	for name, kind := range Lists {
+		path := "/" + name
 		list := op(http.MethodGet, path, "list-"+kind, "queues", "List "+kind+"s, or export them as a table")
 		list.Responses = fileResponses[Lines](a, "A page of the list, or all of it up to 10,000 lines as a table")
 		huma.Register(a.huma, list, func(ctx context.Context, in *listInput) (*file, error) {

@@ -10,9 +10,6 @@ import (
 	"aidloop/syncproto"
 )
 
-// openLeads are the states in which a lead's deadline still matters.
-var openLeads = []string{"dispatched", "assigned", "visiting", "visited", "town_review", "returned", "county_returned"}
-
 // calendars reads the published calendars of the ref bucket over those that the program was built with, for every year
 // that a deadline from now on can reach.
 func (w *work) calendars() (casework.Calendars, error) {
@@ -102,7 +99,7 @@ func (w *work) recount(year int) (moved int, err error) {
 		q   Query
 		one func(syncproto.Ref) (bool, error)
 	}{
-		{Query{Kind: "lead", States: openLeads, Limit: 500}, func(ref syncproto.Ref) (bool, error) { return w.recountLead(ref, year, cals) }},
+		{Query{Kind: "lead", States: casework.LeadsRunning, Limit: 500}, func(ref syncproto.Ref) (bool, error) { return w.recountLead(ref, year, cals) }},
 		{Query{Kind: "application", States: casework.ApplicationsRunning, Limit: 500},
 			func(ref syncproto.Ref) (bool, error) { return w.recountApplication(ref, year, standards, cals) }},
 	} {

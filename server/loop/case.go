@@ -135,14 +135,15 @@ func (w *work) times(out *Case, d *draft) (err error) {
 	return err
 }
 
-// bears reports whether a record of the same root belongs on the page. A department sees the household and the
-// disposition behind its referral, not the visits and other departments' affairs.
+// bears reports whether a record of the same root belongs on the page. A department sees the household, the
+// disposition behind its referral and what an order is about, not the visits and other departments' affairs.
 func bears(by casework.Actor, d *draft, rec *syncproto.Record) bool {
 	if rec.Kind == "key" {
 		return false
 	}
 	if by.Role == casework.RoleDeptOfficer {
-		return rec.Kind == "household" || rec.Kind == "person" || rec.Kind == "disposition" && rec.ID == d.rec.Body.Str("disposition")
+		return rec.Kind == "household" || rec.Kind == "person" || rec.Kind == "disposition" && rec.ID == d.rec.Body.Str("disposition") ||
+			rec.ID == d.rec.Body.Str("about")
 	}
 	switch rec.Kind {
 	case "evidence":

@@ -138,7 +138,7 @@ func TestHelpIsReviewedInTime(t *testing.T) {
 		!slices.Contains(o.categories(), "DIBAO") {
 		t.Errorf("done: %s", r.Bytes())
 	}
-	if done := o.advance(); done.Total() != 0 {
+	if done := o.advance(); withoutOrders(done) != 0 {
 		t.Errorf("after the review: %+v", done)
 	}
 	o.balanced()
@@ -165,7 +165,7 @@ func TestGraceEndsInOrder(t *testing.T) {
 	if !slices.Contains(o.categories(), "DIBAO") || e.Fields["from"] != casework.AddMonths(o.now.Format("2006-01")+"-01", 1) {
 		t.Errorf("granted: %+v", e.Fields)
 	}
-	if done := o.advance(); done.Total() != 0 {
+	if done := o.advance(); withoutOrders(done) != 0 {
 		t.Errorf("before it begins: %+v", done)
 	}
 	o.days(31)
@@ -173,7 +173,7 @@ func TestGraceEndsInOrder(t *testing.T) {
 		t.Errorf("begun: %+v", done)
 	}
 	o.now, _ = time.ParseInLocation(time.DateOnly, until, time.FixedZone("", 8*3600))
-	if done := o.advance(); done.Total() != 0 || !slices.Contains(o.categories(), "DIBAO") {
+	if done := o.advance(); withoutOrders(done) != 0 || !slices.Contains(o.categories(), "DIBAO") {
 		t.Errorf("on its last day: %+v, %v", done, o.categories())
 	}
 	o.days(1)
@@ -381,3 +381,6 @@ func TestADeathIsReviewed(t *testing.T) {
 	}
 	o.balanced()
 }
+
+// withoutOrders counts what the calendar brought apart from orders about what is late.
+func withoutOrders(a loop.Advanced) int { return a.Total() - a.Urged - a.Escalated - a.Settled }

@@ -287,9 +287,10 @@ func (a *App) remind(ctx context.Context) {
 
 func (a *App) advance(ctx context.Context) {
 	if done, err := a.Loop.Advance(ctx); err != nil {
-		a.cfg.Log.Error("advance reviews and exits", "err", err)
+		a.cfg.Log.Error("do what the calendar brings", "err", err)
 	} else if done.Total() > 0 {
-		a.cfg.Log.Info("advanced reviews and exits", "reviews", done.Reviews, "begun", done.Begun, "ended", done.Ended, "visits", done.Visits, "closed", done.Closed)
+		a.cfg.Log.Info("did what the calendar brought", "reviews", done.Reviews, "begun", done.Begun, "ended", done.Ended, "visits", done.Visits, "closed", done.Closed, "expired", done.Expired,
+			"urged", done.Urged, "escalated", done.Escalated, "settled", done.Settled)
 	}
 }
 
