@@ -85,13 +85,14 @@ const (
 	VerbAnswerResolution  Verb = "answer_resolution"
 	VerbUrge              Verb = "urge"
 	VerbAnswerOrder       Verb = "answer_order"
+	VerbShareData         Verb = "share_data"
 )
 
 // Scope says how far a permission reaches.
 type Scope string
 
 // The scopes. Region: what the actor's region contains. Dept: what was sent to the actor's department, the help
-// that it gave, what meetings and orders ask of it, and the datasets that it shares.
+// that it gave, what meetings and orders ask of it, the datasets that it shares, and the register of what all departments share.
 const (
 	ScopeRegion Scope = "region"
 	ScopeDept   Scope = "dept"
@@ -127,8 +128,8 @@ func permissions() (list []Permission) {
 		VerbCloseReferral, VerbFeedBack, VerbImportLeads, VerbRegister, VerbListUsers, VerbGrant, VerbMarkDuplicate,
 		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbReadIncidents, VerbReadBacklog, VerbSimulate, VerbLoadDataset, VerbMatch,
 		VerbDecideApplication, VerbDecideHelp, VerbGiveAid, VerbPay, VerbSeeFunds, VerbSeeFigures,
-		VerbMeet, VerbPublicise, VerbAnswerResolution, VerbUrge, VerbAnswerOrder)
-	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral, VerbGiveAid, VerbSeeFunds, VerbAnswerResolution, VerbAnswerOrder, VerbLoadDataset)
+		VerbMeet, VerbPublicise, VerbAnswerResolution, VerbUrge, VerbAnswerOrder, VerbShareData)
+	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral, VerbGiveAid, VerbSeeFunds, VerbAnswerResolution, VerbAnswerOrder, VerbLoadDataset, VerbShareData)
 	allow(RoleAuditor, ScopeRegion, VerbReadAudit)
 	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReadIncidents, VerbReadBacklog, VerbReference,
 		VerbManageDevices, VerbRotateKeys)
@@ -161,7 +162,7 @@ func (a Actor) reaches(s Scope, on Subject) bool {
 	case ScopeRegion:
 		return Covers(a.Region, on.Region)
 	case ScopeDept:
-		return a.Dept != "" && OfDepartment(on.Kind) && on.Dept == a.Dept
+		return a.Dept != "" && (OfDepartment(on.Kind) && on.Dept == a.Dept || OfAllDepartments(on.Kind) && Covers(a.Region, on.Region))
 	}
 	return false
 }
@@ -170,6 +171,10 @@ func (a Actor) reaches(s Scope, on Subject) bool {
 func OfDepartment(kind string) bool {
 	return slices.Contains([]string{"referral", "dataset", "aid", "resolution", "order"}, kind)
 }
+
+// OfAllDepartments reports whether every department of a region sees all of a kind: what data is asked for and handed on, and
+// no data itself.
+func OfAllDepartments(kind string) bool { return kind == "data_need" || kind == "data_package" }
 
 // RegionPrefix is the part of a region's code that the codes of everything in it begin with: 6 digits of a county, 9
 // of a town, 12 of a village, all of a grid's id. It is "" for what is no region.

@@ -175,3 +175,19 @@ var order = &Kind{Name: "order", Label: "督办单", Bucket: BucketCase, Owner: 
 	at("escalated_at", "升级时间"), server("answer", "答复", Text).sealed(), ref("answered_by", "答复人"), at("answered_at", "答复时间"),
 	server("returned_reason", "退回或撤销理由", Text).sealed(), at("closed_at", "办结时间"), server("state", "状态", Enum).of("state"),
 }}
+
+// A data need and a package are roots at the county's desk without a person's data: a package's rows are kept beside the
+// datasets, and its record is its manifest.
+var dataNeed = &Kind{Name: "data_need", Label: "数据需求", Bucket: BucketCase, Root: true, Owner: "dept", Parent: "from_dept", Fields: []Field{
+	server("dept", "申请部门", Enum).of("department"), server("from_dept", "提供部门", Enum).of("department"), server("source", "数据", Text),
+	server("columns", "数据项", List), server("purpose", "用途", Text).upTo(500), server("basis", "依据", Text).upTo(200), server("mode", "方式", Enum).of("data_mode"),
+	server("first_month", "起始月份", Text), server("last_month", "截止月份", Text), ref("requested_by", "申请人"), at("requested_at", "申请时间"),
+	ref("decided_by", "审批人"), at("decided_at", "审批时间"), server("reason", "理由", Text).upTo(500), at("closed_at", "停止时间"), server("state", "状态", Enum).of("state"),
+}}
+
+var dataPackage = &Kind{Name: "data_package", Label: "共享数据包", Bucket: BucketCase, Root: true, Owner: "dept", Parent: "month", Fields: []Field{
+	ref("need", "数据需求"), server("month", "月份", Text), server("dept", "接收部门", Enum).of("department"), server("from_dept", "提供部门", Enum).of("department"),
+	server("source", "数据", Text), server("columns", "数据项", List), server("rows", "行数", Int), server("unnamed", "无法识别人员的行数", Int), server("sha256", "校验值", Text),
+	at("made_at", "生成时间"), at("fetched_at", "领取时间"), ref("received_by", "签收人"), at("received_at", "签收时间"),
+	server("reason", "退回理由", Text).upTo(500), server("state", "状态", Enum).of("state"),
+}}

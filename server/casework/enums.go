@@ -35,6 +35,7 @@ var Enums = map[string][]Term{
 	"publication_stage": {{"opinion", "初审意见公示"}, {"decision", "享受救助公布"}},
 	"measure":           measureTerms(),
 	"meeting_type":      {{"conference", "一事一议"}, {"joint", "联席会议"}},
+	"data_mode":         {{"monthly", "按月推送"}, {"lookup", "按需查询"}},
 	"order_level":       {{"urge", "催办"}, {"supervise", "督办"}},
 	"aid_layer":         {{"basic", "基本生活救助"}, {"special", "专项救助"}, {"social", "社会力量帮扶"}},
 	"exit_cause":        {{"grace", "就业渐退"}, {"review", "复核退出"}, {"application", "申请结束"}},
@@ -46,7 +47,7 @@ var Enums = map[string][]Term{
 		{"supplement", "待补正"}, {"investigating", "调查中"}, {"preliminary", "已初审"}, {"publicizing", "公示中"}, {"objected", "公示有异议"},
 		{"reinvestigating", "重新调查"}, {"confirmed", "已确认"}, {"denied", "不予确认"}, {"terminated", "已终止"},
 		{"due", "待复核"}, {"maintain", "拟保持不变"}, {"adjust", "拟调整"}, {"grace", "拟渐退"}, {"exit_proposed", "拟退出"}, {"notified", "已告知"},
-		{"issued", "待答复"}, {"called", "已通知"}, {"held", "已召开"}, {"answered", "已答复"}, {"planned", "已登记"}, {"disbursed", "已发放"}, {"failed", "发放失败"}, {"recovered", "已追回"}, {"granted", "渐退待起"}, {"ended", "已退出"}, {"monitored", "退出后监测"},
+		{"requested", "待审批"}, {"refused", "不予提供"}, {"ready", "待领取"}, {"fetched", "已领取"}, {"taken", "已签收"}, {"issued", "待答复"}, {"called", "已通知"}, {"held", "已召开"}, {"answered", "已答复"}, {"planned", "已登记"}, {"disbursed", "已发放"}, {"failed", "发放失败"}, {"recovered", "已追回"}, {"granted", "渐退待起"}, {"ended", "已退出"}, {"monitored", "退出后监测"},
 		{"posted", "公示中"}, {"expired", "公示期满"}, {"archived", "已撤下"}, {"received", "待处理"}, {"registered", "已登记"}, {"dismissed", "不予采纳"},
 		{"active", "有效"}, {"lost", "已报失"}, {"stolen", "已报被盗"}, {"retiring", "待停用"}, {"retired", "已停用"}, {"frozen", "已冻结"}, {"revoked", "已禁用"}},
 }

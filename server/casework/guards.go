@@ -36,6 +36,9 @@ type Facts struct {
 	// Of an order.
 	Supervised bool // by the county
 	OwnAnswer  bool // whoever decides on the answer gave it
+	// Of shared data: whether the actor belongs to the unit that gives it, or asked for it.
+	GivesData, AsksData bool
+	Counted             bool // as many rows arrived as were sent
 }
 
 // guards are the conditions of the tables by name. Each returns nil or says what is missing and what to do.
@@ -57,10 +60,15 @@ var guards = map[string]func(Facts) error{
 	"minuted":              minuted,
 	"carried_out":          carriedOut,
 	"urged_by_town":        urgedByTown,
+	"gives_data":           givesData,
+	"gives_data_reasoned":  both(givesData, reasoned),
+	"asks_data":            asksData,
+	"asks_data_reasoned":   both(asksData, reasoned),
+	"counted":              both(asksData, counted),
 	"asked_once": func(f Facts) error {
 		return require(!f.SupplementAsked, "补正材料须一次性告知,已告知过一次,不能再次要求补正。")
 	},
-	"reasoned": func(f Facts) error { return require(f.Reasoned, "请写明理由。") },
+	"reasoned": reasoned,
 	"conference_minuted": func(f Facts) error {
 		return require(f.ConferenceMinuted, "一事一议后核定,请填写会议结论。")
 	},

@@ -230,6 +230,21 @@ func ExampleMachine_String() {
 	// issued           withdraw       -> cancelled        town_leader [urged_by_town]
 	// issued           settle         -> done             system
 	// answered         settle         -> done             system
+	//
+	// data_need (数据需求)
+	// (none)           request        -> requested        dept_officer, bureau_officer
+	// requested        approve        -> approved         dept_officer, bureau_officer [gives_data]
+	// requested        refuse         -> refused          dept_officer, bureau_officer [gives_data_reasoned]
+	// requested        withdraw       -> cancelled        dept_officer, bureau_officer [asks_data]
+	// approved         end            -> closed           dept_officer, bureau_officer [reasoned]
+	//
+	// data_package (共享数据包)
+	// (none)           make           -> ready            bureau_officer
+	// ready            fetch          -> fetched          dept_officer, bureau_officer [asks_data]
+	// fetched          fetch          -> fetched          dept_officer, bureau_officer [asks_data]
+	// fetched          receive        -> taken            dept_officer, bureau_officer [counted]
+	// fetched          reject         -> returned         dept_officer, bureau_officer [asks_data_reasoned]
+	// returned         make           -> ready            bureau_officer
 }
 
 // willing are facts under which every guard holds.

@@ -90,6 +90,7 @@ func Mount(app *fiber.App, o Options) *API {
 	a.aid()
 	a.meetings()
 	a.orders()
+	a.sharing()
 	a.publicity()
 	a.leads()
 	a.accounts()

@@ -3,7 +3,6 @@ package loop
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"aidloop/server/casework"
@@ -113,18 +112,10 @@ func (w *work) name(names map[string]string, user string) error {
 
 // regionName is the name of a region behind that of the town that it lies in; its code where the names are not on record.
 func regionName(tx ReadTx, code string) (string, error) {
-	s, err := tx.Record(syncproto.Ref{Kind: "region", ID: code})
-	if errors.Is(err, ErrNotFound) {
-		return code, nil
+	name, err := placeName(tx, code)
+	if err != nil || name == code {
+		return name, err
 	}
-	if err != nil {
-		return "", err
-	}
-	body, err := syncproto.ParseObject(s.Body)
-	if err != nil {
-		return "", err
-	}
-	name := strings.Clone(body.Str("name"))
 	if town := casework.UnitOf(code); town != code {
 		above, err := regionName(tx, town)
 		return above + " " + name, err

@@ -117,54 +117,63 @@ func (m *matchRun) data(tx ReadTx) (*casework.Data, error) {
 	return d, nil
 }
 
-// pool reads everybody on record.
-func (m *matchRun) pool(tx ReadTx) (pool []casework.PoolPerson, err error) {
-	keys := map[string]string{}
-	if err := tx.EachBlind("person", "id_no", func(index, id string) error { keys[id] = index; return nil }); err != nil {
+// pool reads everybody on record, with the day of the review that each household is to have by now.
+func (m *matchRun) pool(tx ReadTx) ([]casework.PoolPerson, error) {
+	pool, homes, err := poolOf(tx, m.by.Region)
+	if err != nil {
 		return nil, err
 	}
-	if err := m.each(tx, "household", func(s *Stored, _ *syncproto.Record) error {
-		m.homes[s.Ref.ID] = s
+	m.homes = homes
+	for id, s := range homes {
 		due, _, err := m.l.reviewDue(tx, s, m.standards)
 		if unjudged(err) || err == nil && due == nil {
-			return nil
+			continue
 		}
-		if err == nil {
-			m.due[s.Ref.ID] = due.On
+		if err != nil {
+			return nil, err
 		}
-		return err
-	}); err != nil {
-		return nil, err
+		m.due[id] = due.On
 	}
+	for i := range pool {
+		pool[i].DueOn = m.due[pool[i].Household]
+	}
+	return pool, nil
+}
+
+// poolOf reads everybody on record in a region, and the households by id, aliases left out.
+func poolOf(tx ReadTx, region string) (pool []casework.PoolPerson, homes map[string]*Stored, err error) {
+	keys := map[string]string{}
+	if err := tx.EachBlind("person", "id_no", func(index, id string) error { keys[id] = index; return nil }); err != nil {
+		return nil, nil, err
+	}
+	homes = map[string]*Stored{}
 	households := map[string]*syncproto.Record{}
+	if err := eachInPool(tx, region, "household", func(s *Stored, rec *syncproto.Record) error {
+		homes[s.Ref.ID], households[s.Ref.ID] = s, rec
+		return nil
+	}); err != nil {
+		return nil, nil, err
+	}
 	members := map[string]int{}
-	err = m.each(tx, "person", func(s *Stored, rec *syncproto.Record) error {
-		home := m.homes[s.Root.ID]
+	err = eachInPool(tx, region, "person", func(s *Stored, rec *syncproto.Record) error {
+		home := homes[s.Root.ID]
 		if home == nil || s.Root.Kind != "household" {
 			return nil
 		}
-		h := households[home.Ref.ID]
-		if h == nil {
-			if h, err = parseStored(home); err != nil {
-				return err
-			}
-			households[home.Ref.ID] = h
-		}
 		members[home.Ref.ID]++
-		pool = append(pool, poolPerson(rec, h, villageOf(home.Bucket), keys[rec.ID]))
+		pool = append(pool, poolPerson(rec, households[home.Ref.ID], villageOf(home.Bucket), keys[rec.ID]))
 		return nil
 	})
 	for i := range pool {
 		pool[i].Members = members[pool[i].Household]
 		pool[i].Alone = pool[i].Members == 1
-		pool[i].DueOn = m.due[pool[i].Household]
 	}
-	return pool, err
+	return pool, homes, err
 }
 
-// each hands over the living records of a kind in the caller's region, aliases left out.
-func (m *matchRun) each(tx ReadTx, kind string, fn func(*Stored, *syncproto.Record) error) error {
-	return eachFound(tx, Query{Kind: kind, Region: casework.RegionPrefix(m.by.Region), Limit: 500}, func(s *Stored) error {
+// eachInPool hands over the living records of a kind in a region, aliases left out.
+func eachInPool(tx ReadTx, region, kind string, fn func(*Stored, *syncproto.Record) error) error {
+	return eachFound(tx, Query{Kind: kind, Region: casework.RegionPrefix(region), Limit: 500}, func(s *Stored) error {
 		rec, err := parseStored(s)
 		if err != nil || rec.Body.Has(mergedInto) {
 			return err
@@ -333,13 +342,7 @@ func (m *matchRun) named(f *casework.Match, row *LeadRow) error {
 		if raw == nil {
 			continue
 		}
-		ring := &syncproto.Keyring{}
-		ring.Add(m.l.secrets.DatasetKey())
-		open, err := ring.Open(subjectRef(e.Dataset), m.keys[e], raw)
-		if err != nil {
-			return err
-		}
-		who, err := syncproto.ParseObject(open)
+		who, err := m.l.openSubject(e.Dataset, m.keys[e], raw)
 		if err != nil {
 			return err
 		}

@@ -36,8 +36,8 @@ type List struct {
 	Next  string
 }
 
-// Queue lists what waits at a desk. A department sees the referrals that were sent to it, the help that it gave and what meetings
-// asked of it, and nothing else.
+// Queue lists what waits at a desk. A department sees the referrals that were sent to it, the help that it gave, what meetings and
+// orders ask of it and the register of shared data, and nothing else.
 func (l *Loop) Queue(ctx context.Context, by casework.Actor, f Filter) (*List, error) {
 	q, err := query(by, f)
 	if err != nil {
@@ -102,8 +102,12 @@ func query(by casework.Actor, f Filter) (Query, error) {
 		q.Limit = 50
 	}
 	if by.Role == casework.RoleDeptOfficer {
+		if casework.OfAllDepartments(f.Kind) {
+			q.Region = casework.RegionPrefix(by.Region)
+			return q, by.May(casework.VerbList, casework.Subject{Kind: f.Kind, Region: by.Region})
+		}
 		if !casework.OfDepartment(f.Kind) {
-			return q, casework.NewError(casework.CodeForbidden, "部门只能查看转办给本部门的事项、会议事项和本部门的救助记录。")
+			return q, casework.NewError(casework.CodeForbidden, "部门只能查看转办给本部门的事项、督办和会议事项、本部门的救助记录和共享数据清单。")
 		}
 		q.Owner = by.Dept
 		return q, by.May(casework.VerbList, casework.Subject{Kind: f.Kind, Dept: by.Dept})
