@@ -26,6 +26,7 @@ type Subject struct {
 	Dept      string
 	State     string
 	Surveyors []string
+	Owner     string // the evaluator of an evaluation
 }
 
 // Verb is something that can be done.
@@ -86,16 +87,20 @@ const (
 	VerbUrge              Verb = "urge"
 	VerbAnswerOrder       Verb = "answer_order"
 	VerbShareData         Verb = "share_data"
+	VerbEvaluate          Verb = "evaluate"
+	VerbAssess            Verb = "assess"
 )
 
 // Scope says how far a permission reaches.
 type Scope string
 
 // The scopes. Region: what the actor's region contains. Dept: what was sent to the actor's department, the help
-// that it gave, what meetings and orders ask of it, the datasets that it shares, and the register of what all departments share.
+// that it gave, what meetings and orders ask of it, the datasets that it shares, and the register of what all departments share. Own:
+// the evaluations that the actor makes.
 const (
 	ScopeRegion Scope = "region"
 	ScopeDept   Scope = "dept"
+	ScopeOwn    Scope = "own"
 	ScopeAll    Scope = "all"
 )
 
@@ -128,8 +133,9 @@ func permissions() (list []Permission) {
 		VerbCloseReferral, VerbFeedBack, VerbImportLeads, VerbRegister, VerbListUsers, VerbGrant, VerbMarkDuplicate,
 		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbReadIncidents, VerbReadBacklog, VerbSimulate, VerbLoadDataset, VerbMatch,
 		VerbDecideApplication, VerbDecideHelp, VerbGiveAid, VerbPay, VerbSeeFunds, VerbSeeFigures,
-		VerbMeet, VerbPublicise, VerbAnswerResolution, VerbUrge, VerbAnswerOrder, VerbShareData)
+		VerbMeet, VerbPublicise, VerbAnswerResolution, VerbUrge, VerbAnswerOrder, VerbShareData, VerbEvaluate)
 	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral, VerbGiveAid, VerbSeeFunds, VerbAnswerResolution, VerbAnswerOrder, VerbLoadDataset, VerbShareData)
+	allow(RoleEvaluator, ScopeOwn, VerbList, VerbAssess)
 	allow(RoleAuditor, ScopeRegion, VerbReadAudit)
 	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReadIncidents, VerbReadBacklog, VerbReference,
 		VerbManageDevices, VerbRotateKeys)
@@ -163,6 +169,8 @@ func (a Actor) reaches(s Scope, on Subject) bool {
 		return Covers(a.Region, on.Region)
 	case ScopeDept:
 		return a.Dept != "" && (OfDepartment(on.Kind) && on.Dept == a.Dept || OfAllDepartments(on.Kind) && Covers(a.Region, on.Region))
+	case ScopeOwn:
+		return on.Kind == "evaluation" && on.Owner == a.UserID
 	}
 	return false
 }

@@ -108,7 +108,8 @@ var evidence = &Kind{Name: "evidence", Label: "佐证材料", Bucket: BucketCase
 }}
 
 var task = &Kind{Name: "task", Label: "任务", Bucket: BucketCase, Owner: "assignee", Due: "due_on", Parent: "lead", Fields: []Field{
-	server("type", "类型", Enum).of("task_type"), ref("visit", "走访"), ref("lead", "线索"), ref("application", "救助申请"), ref("periodic_review", "定期复核"), ref("exit", "退出与渐退"), ref("assignee", "承办人"), server("title", "标题", Text),
+	server("type", "类型", Enum).of("task_type"), ref("visit", "走访"), ref("lead", "线索"), ref("application", "救助申请"), ref("periodic_review", "定期复核"), ref("exit", "退出与渐退"), ref("household", "家庭"),
+	ref("assignee", "承办人"), server("title", "标题", Text),
 	server("questions", "问题", List).sealed(), server("due_on", "期限", Date), at("created_at", "创建时间"), server("state", "状态", Enum).of("state"),
 }}
 
@@ -190,4 +191,16 @@ var dataPackage = &Kind{Name: "data_package", Label: "共享数据包", Bucket: 
 	server("source", "数据", Text), server("columns", "数据项", List), server("rows", "行数", Int), server("unnamed", "无法识别人员的行数", Int), server("sha256", "校验值", Text),
 	at("made_at", "生成时间"), at("fetched_at", "领取时间"), ref("received_by", "签收人"), at("received_at", "签收时间"),
 	server("reason", "退回理由", Text).upTo(500), server("state", "状态", Enum).of("state"),
+}}
+
+// An evaluation is a root at the county's desk; its sample lies beside the datasets, and its assessments lie under it.
+var evaluation = &Kind{Name: "evaluation", Label: "第三方评估", Bucket: BucketCase, Root: true, Owner: "evaluator", Due: "due_on", Fields: []Field{
+	server("title", "名称", Text).upTo(100), ref("evaluator", "评估人"), server("region", "区划", Text), server("size", "样本数", Int), server("population", "总体户数", Int),
+	server("seed", "抽样种子", Text).upTo(64), server("due_on", "期限", Date), ref("drawn_by", "抽样人"), at("drawn_at", "抽样时间"), at("submitted_at", "提交时间"),
+	server("summary", "评估结论", Text).sealed(), server("rating", "平均评分(百分之一)", Int), at("closed_at", "办结时间"), server("reason", "理由", Text).sealed(), server("state", "状态", Enum).of("state"),
+}}
+
+var assessment = &Kind{Name: "assessment", Label: "评估记录", Bucket: BucketCase, Parent: "evaluation", Fields: []Field{
+	ref("evaluation", "评估"), server("number", "样本编号", Int), server("rating", "评分", Int), server("delivered", "帮扶已落实", Bool), server("text", "评估意见", Text).sealed(),
+	ref("by", "评估人"), at("at", "评估时间"),
 }}

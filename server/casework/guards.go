@@ -39,6 +39,8 @@ type Facts struct {
 	// Of shared data: whether the actor belongs to the unit that gives it, or asked for it.
 	GivesData, AsksData bool
 	Counted             bool // as many rows arrived as were sent
+	// Of an evaluation.
+	Unassessed int // households of the sample without an assessment
 }
 
 // guards are the conditions of the tables by name. Each returns nil or says what is missing and what to do.
@@ -61,6 +63,7 @@ var guards = map[string]func(Facts) error{
 	"carried_out":          carriedOut,
 	"urged_by_town":        urgedByTown,
 	"gives_data":           givesData,
+	"assessed":             assessed,
 	"gives_data_reasoned":  both(givesData, reasoned),
 	"asks_data":            asksData,
 	"asks_data_reasoned":   both(asksData, reasoned),

@@ -245,6 +245,13 @@ func ExampleMachine_String() {
 	// fetched          receive        -> taken            dept_officer, bureau_officer [counted]
 	// fetched          reject         -> returned         dept_officer, bureau_officer [asks_data_reasoned]
 	// returned         make           -> ready            bureau_officer
+	//
+	// evaluation (第三方评估)
+	// (none)           draw           -> open             bureau_officer
+	// open             submit         -> submitted        evaluator [assessed]
+	// submitted        send_back      -> open             bureau_officer [reasoned]
+	// submitted        accept         -> closed           bureau_officer
+	// open             cancel         -> cancelled        bureau_officer [reasoned]
 }
 
 // willing are facts under which every guard holds.

@@ -78,6 +78,7 @@ const (
 	StdGrace        = "grace_months"         // the most that a grace may last
 	StdWatch        = "watch_months"         // how long a household is watched after its exit
 	StdReturnVisit  = "return_visit_months"  // between return visits meanwhile
+	StdHelpVisit    = "help_visit_months"    // between visits of a household that receives help
 )
 
 // reviewTimes are the times that hold where nobody set another one. The law leaves the last ones to the place.
@@ -90,6 +91,7 @@ var reviewTimes = Standards{
 	{StdGrace, "", "all", 6, "months", applicationFrom, "", "default"},
 	{StdWatch, "", "all", 12, "months", applicationFrom, "", "default"},
 	{StdReturnVisit, "", "all", 3, "months", applicationFrom, "", "default"},
+	{StdHelpVisit, "", "all", 6, "months", applicationFrom, "", "default"},
 }
 
 // Helped is a household that receives help from civil affairs, as the rules of review see it.

@@ -91,6 +91,7 @@ func Mount(app *fiber.App, o Options) *API {
 	a.meetings()
 	a.orders()
 	a.sharing()
+	a.evaluations()
 	a.publicity()
 	a.leads()
 	a.accounts()

@@ -48,6 +48,10 @@ func (l *Loop) duties(standards casework.Standards) []duty {
 			}
 			return due != nil, err
 		}, func(w *work, s *Stored, a *Advanced) error { return w.advanceHousehold(s, standards, a) }},
+		{Query{Kind: "household", Limit: 500}, func(tx ReadTx, s *Stored) (bool, error) {
+			due, _, err := l.returnDue(tx, s, standards)
+			return due != "", err
+		}, func(w *work, s *Stored, a *Advanced) error { return w.askReturnOf(s, standards, a) }},
 		{Query{Kind: "exit", States: casework.ExitsRunning, Limit: 500}, func(_ ReadTx, s *Stored) (bool, error) {
 			b, err := syncproto.ParseObject(s.Body)
 			return exitDue(b, today) != "", err

@@ -74,13 +74,17 @@ func (g *group) target(d *draft, u *User, grid string) (syncproto.Ref, string, e
 
 // openTask puts a task beside a case record: what the worker has to do, by when, and on which questions.
 func (g *group) openTask(of *draft, assignee, kind, title string, questions []any) error {
-	ref := syncproto.Ref{Kind: "task", ID: g.w.l.newID()}
-	f := map[string]any{"type": kind, "assignee": assignee, "title": title, "state": "open", "created_at": g.w.clockTime(),
+	return g.task(syncproto.Ref{Kind: "task", ID: g.w.l.newID()}, of, assignee, kind, title, g.dueOf(of), questions)
+}
+
+// task writes a task under an id, due on a day.
+func (g *group) task(ref syncproto.Ref, of *draft, assignee, kind, title, due string, questions []any) error {
+	f := map[string]any{"type": kind, "assignee": optional(assignee), "title": title, "state": "open", "created_at": g.w.clockTime(),
 		of.rec.Kind: of.rec.ID}
 	if of.rec.Kind == "visit" {
 		f["lead"] = optional(of.rec.Body.Str("lead"))
 	}
-	if due := g.dueOf(of); due != "" {
+	if due != "" {
 		f["due_on"] = due
 	}
 	if len(questions) > 0 {

@@ -220,6 +220,11 @@ func (g *group) served(visit *draft) error {
 	if visit.rec.Root.Kind != "household" || b.Str("met") != "seen" {
 		return nil
 	}
+	if b.Str("state") == "submitted" {
+		if err := g.returned(visit); err != nil {
+			return err
+		}
+	}
 	for _, kind := range []string{"periodic_review", "exit"} {
 		list, err := g.under(visit.rec.Root, kind, "due", "monitored")
 		if err != nil {

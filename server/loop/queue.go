@@ -112,6 +112,10 @@ func query(by casework.Actor, f Filter) (Query, error) {
 		q.Owner = by.Dept
 		return q, by.May(casework.VerbList, casework.Subject{Kind: f.Kind, Dept: by.Dept})
 	}
+	if by.Role == casework.RoleEvaluator {
+		q.Owner = by.UserID
+		return q, by.May(casework.VerbList, casework.Subject{Kind: f.Kind, Region: by.Region, Owner: by.UserID})
+	}
 	region := by.Region
 	if f.Region != "" {
 		region = f.Region

@@ -14,7 +14,7 @@ var machines = map[string]*casework.Machine{
 	"referral": casework.ReferralMachine, "task": casework.TaskMachine, "conflict": casework.ConflictMachine, "amendment": casework.AmendmentMachine,
 	"application": casework.ApplicationMachine, "periodic_review": casework.PeriodicReviewMachine, "exit": casework.ExitMachine,
 	"publication": casework.PublicationMachine, "objection": casework.ObjectionMachine, "aid": casework.AidMachine,
-	"meeting": casework.MeetingMachine, "resolution": casework.ResolutionMachine, "order": casework.OrderMachine, "data_need": casework.DataNeedMachine, "data_package": casework.DataPackageMachine,
+	"meeting": casework.MeetingMachine, "resolution": casework.ResolutionMachine, "order": casework.OrderMachine, "data_need": casework.DataNeedMachine, "data_package": casework.DataPackageMachine, "evaluation": casework.EvaluationMachine,
 }
 
 // step takes a record one transition on and writes the fields that go with it. Sets of the server on its own account
@@ -172,6 +172,8 @@ func subjectOf(kind, bucket string, body syncproto.Object) casework.Subject {
 		s.Dept = body.Str("dept")
 	case "visit":
 		s.Surveyors = surveyors(body)
+	case "evaluation":
+		s.Owner = body.Str("evaluator")
 	}
 	return s
 }
