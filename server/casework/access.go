@@ -89,6 +89,7 @@ const (
 	VerbShareData         Verb = "share_data"
 	VerbEvaluate          Verb = "evaluate"
 	VerbAssess            Verb = "assess"
+	VerbMonitor           Verb = "monitor"
 )
 
 // Scope says how far a permission reaches.
@@ -134,7 +135,7 @@ func permissions() (list []Permission) {
 		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbReadIncidents, VerbReadBacklog, VerbSimulate, VerbLoadDataset, VerbMatch,
 		VerbDecideApplication, VerbDecideHelp, VerbGiveAid, VerbPay, VerbSeeFunds, VerbSeeFigures,
 		VerbMeet, VerbPublicise, VerbAnswerResolution, VerbUrge, VerbAnswerOrder, VerbShareData, VerbEvaluate)
-	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral, VerbGiveAid, VerbSeeFunds, VerbAnswerResolution, VerbAnswerOrder, VerbLoadDataset, VerbShareData)
+	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral, VerbGiveAid, VerbSeeFunds, VerbAnswerResolution, VerbAnswerOrder, VerbLoadDataset, VerbShareData, VerbMonitor)
 	allow(RoleEvaluator, ScopeOwn, VerbList, VerbAssess)
 	allow(RoleAuditor, ScopeRegion, VerbReadAudit)
 	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReadIncidents, VerbReadBacklog, VerbReference,
@@ -177,7 +178,7 @@ func (a Actor) reaches(s Scope, on Subject) bool {
 
 // OfDepartment reports whether a department sees its own of a kind.
 func OfDepartment(kind string) bool {
-	return slices.Contains([]string{"referral", "dataset", "aid", "resolution", "order"}, kind)
+	return slices.Contains([]string{"referral", "dataset", "aid", "resolution", "order", "monitoring"}, kind)
 }
 
 // OfAllDepartments reports whether every department of a region sees all of a kind: what data is asked for and handed on, and

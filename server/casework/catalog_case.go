@@ -64,7 +64,7 @@ var lead = &Kind{Name: "lead", Label: "预警线索", Bucket: BucketCase, Root: 
 	server("town", "镇(街道)", Text), server("village", "村(社区)", Text), server("grid", "网格", Text),
 	server("reason", "预警原因", Text).sealed(), server("issued_on", "下发日期", Date), server("priority", "紧急程度", Int),
 	at("received_at", "镇街收到时间"), server("due_on", "办结期限", Date), server("due_provisional", "期限待定", Bool),
-	server("calendar_version", "工作日历版本", Text), at("acknowledged_at", "签收时间"),
+	server("calendar_version", "工作日历版本", Text), server("due_rule", "期限依据", Text), at("acknowledged_at", "签收时间"),
 	ref("assignee", "网格员"), ref("visit", "走访"), ref("disposition", "处置"), ref("duplicate_of", "重复于"),
 	at("fed_back_at", "反馈时间"), server("former", "曾属网格", List), server("state", "状态", Enum).of("state"),
 }}
@@ -147,7 +147,7 @@ var objection = &Kind{Name: "objection", Label: "公示异议", Bucket: BucketCa
 
 // Aid is help that somebody gave. A month's records are found by the month, a department's by the department.
 var aid = &Kind{Name: "aid", Label: "救助记录", Bucket: BucketCase, Owner: "dept", Parent: "period", Fields: []Field{
-	ref("household", "家庭"), ref("person", "人员"), ref("referral", "转办"), ref("application", "救助申请"), server("programme", "项目", Text),
+	ref("household", "家庭"), ref("person", "人员"), ref("referral", "转办"), ref("monitoring", "防返贫监测"), ref("application", "救助申请"), server("programme", "项目", Text),
 	server("measure", "救助措施", Enum).of("measure"), server("layer", "救助层次", Enum).of("aid_layer"), server("dept", "部门", Enum).of("department"),
 	server("amount", "金额", Money), server("period", "期间", Text), server("note", "说明", Text).sealed(), ref("planned_by", "登记人"), at("planned_at", "登记时间"),
 	ref("approved_by", "批准人"), at("approved_at", "批准时间"), at("disbursed_at", "发放时间"), at("confirmed_at", "到账时间"),
@@ -203,4 +203,11 @@ var evaluation = &Kind{Name: "evaluation", Label: "第三方评估", Bucket: Buc
 var assessment = &Kind{Name: "assessment", Label: "评估记录", Bucket: BucketCase, Parent: "evaluation", Fields: []Field{
 	ref("evaluation", "评估"), server("number", "样本编号", Int), server("rating", "评分", Int), server("delivered", "帮扶已落实", Bool), server("text", "评估意见", Text).sealed(),
 	ref("by", "评估人"), at("at", "评估时间"),
+}}
+
+// Monitoring is agriculture's decision on a household.
+var monitoring = &Kind{Name: "monitoring", Label: "防返贫监测", Bucket: BucketCase, Owner: "dept", Parent: "household", Fields: []Field{
+	ref("household", "家庭"), ref("referral", "转办"), server("dept", "认定部门", Enum).of("department"), server("category", "监测类别", Enum).of("category"),
+	server("reason", "认定理由", Text).sealed(), ref("decided_by", "认定人"), at("decided_at", "认定时间"), at("reclassified_at", "调整时间"),
+	at("removed_at", "风险消除时间"), server("removed_reason", "风险消除依据", Text).sealed(), server("state", "状态", Enum).of("state"),
 }}

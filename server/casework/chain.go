@@ -52,6 +52,8 @@ var Moments = []Moment{
 	{"referral", "accepted_at", "部门受理转办", "", []string{"to_dept"}},
 	{"referral", "delivered_at", "部门落实帮扶", "", []string{"to_dept", "need", "amount"}},
 	{"referral", "fed_back_at", "部门反馈结果", "", []string{"to_dept"}},
+	{"monitoring", "decided_at", "农业农村部门纳入防返贫监测", "decided_by", []string{"category"}},
+	{"monitoring", "removed_at", "风险消除,监测结束", "", []string{"category"}},
 	{"aid", "approved_at", "批准帮扶", "approved_by", []string{"dept", "measure", "period", "amount"}},
 	{"aid", "disbursed_at", "发放或落实帮扶", "", []string{"dept", "measure", "period", "amount"}},
 	{"aid", "failed_at", "发放失败", "", []string{"measure", "period", "amount"}},

@@ -252,6 +252,11 @@ func ExampleMachine_String() {
 	// submitted        send_back      -> open             bureau_officer [reasoned]
 	// submitted        accept         -> closed           bureau_officer
 	// open             cancel         -> cancelled        bureau_officer [reasoned]
+	//
+	// monitoring (防返贫监测)
+	// (none)           include        -> active           dept_officer [reasoned]
+	// active           reclassify     -> active           dept_officer [reasoned]
+	// active           remove         -> ended            dept_officer [reasoned]
 }
 
 // willing are facts under which every guard holds.

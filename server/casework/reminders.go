@@ -32,7 +32,10 @@ func WarningText(kind, rule string, left, warning int, dueOn string) (title, tex
 		what = k.Label
 	}
 	if kind == "lead" {
-		what, rule = "线索", leadRule
+		what = "线索"
+		if rule == "" {
+			rule = leadRule
+		}
 	}
 	if warning == Overdue {
 		return what + "已超期", fmt.Sprintf("期限%s已过%d个工作日,请尽快办理并说明原因。%s。", dueOn, -left, rule)

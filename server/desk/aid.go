@@ -69,13 +69,14 @@ func (a *API) aid() {
 	huma.Register(a.huma, op(http.MethodPost, "/aid", "plan-aid", "aid", "Enter help that your department is going to give"),
 		func(ctx context.Context, in *struct {
 			Body struct {
-				Referral  string `json:"referral,omitempty" maxLength:"64" doc:"That your department has accepted."`
-				Household string `json:"household,omitempty" maxLength:"64" doc:"For the bureau, where there is no referral."`
-				Person    string `json:"person,omitempty" maxLength:"64" doc:"Of the household; all of it without."`
-				Measure   string `json:"measure" maxLength:"64" doc:"Of /measures."`
-				Amount    int64  `json:"amount,omitempty" minimum:"0" doc:"分."`
-				Month     string `json:"month,omitempty" maxLength:"7" doc:"That it is for, 2026-07; the present one without."`
-				Note      string `json:"note,omitempty" maxLength:"500" doc:"Sealed."`
+				Referral   string `json:"referral,omitempty" maxLength:"64" doc:"That your department has accepted."`
+				Household  string `json:"household,omitempty" maxLength:"64" doc:"For the bureau, where there is no referral."`
+				Monitoring string `json:"monitoring,omitempty" maxLength:"64" doc:"For agriculture, of a household that it monitors."`
+				Person     string `json:"person,omitempty" maxLength:"64" doc:"Of the household; all of it without."`
+				Measure    string `json:"measure" maxLength:"64" doc:"Of /measures."`
+				Amount     int64  `json:"amount,omitempty" minimum:"0" doc:"分."`
+				Month      string `json:"month,omitempty" maxLength:"7" doc:"That it is for, 2026-07; the present one without."`
+				Note       string `json:"note,omitempty" maxLength:"500" doc:"Sealed."`
 			}
 		}) (*body[Made], error) {
 			id, err := a.Loop.PlanAid(ctx, actor(ctx), loop.AidInput(in.Body))

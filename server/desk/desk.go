@@ -92,6 +92,7 @@ func Mount(app *fiber.App, o Options) *API {
 	a.orders()
 	a.sharing()
 	a.evaluations()
+	a.monitoring()
 	a.publicity()
 	a.leads()
 	a.accounts()

@@ -83,7 +83,7 @@ type DueView struct {
 	State       string `json:"state"`
 	StateName   string `json:"state_name"`
 	DueOn       string `json:"due_on"`
-	Rule        string `json:"rule,omitempty" doc:"Behind the deadline; none with a lead, whose 40 working days are the notice's."`
+	Rule        string `json:"rule,omitempty" doc:"Behind the deadline; none with a lead that has the 40 working days of the notice."`
 	Left        int    `json:"left" doc:"Working days; negative once the deadline is over."`
 	Overdue     bool   `json:"overdue,omitempty"`
 	Provisional bool   `json:"provisional,omitempty" doc:"The year has no published calendar yet."`

@@ -8,16 +8,17 @@ import (
 	"aidloop/syncproto"
 )
 
-// AidInput is help that is planned. Either the referral or the household is named: a department only knows those that
-// were referred to it.
+// AidInput is help that is planned. The referral, the household or its monitoring by agriculture is named: a department
+// only knows those that were referred to it, and agriculture those that it monitors.
 type AidInput struct {
-	Referral  string
-	Household string
-	Person    string // of the household, "" for all of it
-	Measure   string // of casework.Measures
-	Amount    int64  // 分; 0 where the measure pays nothing
-	Month     string // that it is for, "2026-07"; "" for the present one
-	Note      string // sealed, at most 500 characters
+	Referral   string
+	Household  string
+	Monitoring string
+	Person     string // of the household, "" for all of it
+	Measure    string // of casework.Measures
+	Amount     int64  // 分; 0 where the measure pays nothing
+	Month      string // that it is for, "2026-07"; "" for the present one
+	Note       string // sealed, at most 500 characters
 }
 
 // PlanAid enters help that a department is going to give. It is on the household's chain, and on the phone that holds
@@ -36,6 +37,8 @@ func (l *Loop) PlanAid(ctx context.Context, by casework.Actor, in AidInput) (id 
 	about := syncproto.Ref{Kind: "household", ID: in.Household}
 	if in.Referral != "" {
 		about = syncproto.Ref{Kind: "referral", ID: in.Referral}
+	} else if in.Monitoring != "" {
+		about = syncproto.Ref{Kind: "monitoring", ID: in.Monitoring}
 	}
 	err = l.run(ctx, func(w *work) error {
 		g := w.newGroup()
@@ -44,12 +47,14 @@ func (l *Loop) PlanAid(ctx context.Context, by casework.Actor, in AidInput) (id 
 			return err
 		}
 		f := map[string]any{"household": d.rec.ID}
-		if about.Kind == "referral" {
-			if s := d.rec.Body.Str("state"); s == "sent" || s == "declined" {
-				return casework.NewError(casework.CodeGuardFailed, "请先受理这项转办,再登记救助。")
-			}
-			f["household"], f["referral"] = optional(d.rec.Body.Str("household")), d.rec.ID
-		} else if d.rec.Root != d.rec.Ref {
+		switch state := d.rec.Body.Str("state"); {
+		case about.Kind == "referral" && (state == "sent" || state == "declined"):
+			return casework.NewError(casework.CodeGuardFailed, "请先受理这项转办,再登记救助。")
+		case about.Kind == "monitoring" && state != "active":
+			return casework.NewError(casework.CodeGuardFailed, "该户风险已消除,不再登记监测帮扶。")
+		case about.Kind != "household":
+			f["household"], f[about.Kind] = optional(d.rec.Body.Str("household")), d.rec.ID
+		case d.rec.Root != d.rec.Ref:
 			return ErrNotFound // an alias of another household
 		}
 		if in.Person != "" {

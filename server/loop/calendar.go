@@ -99,7 +99,7 @@ func (w *work) recount(year int) (moved int, err error) {
 		q   Query
 		one func(syncproto.Ref) (bool, error)
 	}{
-		{Query{Kind: "lead", States: casework.LeadsRunning, Limit: 500}, func(ref syncproto.Ref) (bool, error) { return w.recountLead(ref, year, cals) }},
+		{Query{Kind: "lead", States: casework.LeadsRunning, Limit: 500}, func(ref syncproto.Ref) (bool, error) { return w.recountLead(ref, year, standards, cals) }},
 		{Query{Kind: "application", States: casework.ApplicationsRunning, Limit: 500},
 			func(ref syncproto.Ref) (bool, error) { return w.recountApplication(ref, year, standards, cals) }},
 	} {
@@ -155,7 +155,7 @@ func (w *work) recountApplication(ref syncproto.Ref, year int, standards casewor
 }
 
 // recountLead writes a lead's new deadline, and that of its open tasks.
-func (w *work) recountLead(ref syncproto.Ref, year int, cals casework.Calendars) (bool, error) {
+func (w *work) recountLead(ref syncproto.Ref, year int, standards casework.Standards, cals casework.Calendars) (bool, error) {
 	g := w.newGroup()
 	d, err := g.live(ref)
 	if err != nil {
@@ -166,9 +166,12 @@ func (w *work) recountLead(ref syncproto.Ref, year int, cals casework.Calendars)
 	if received == 0 || !recounts(b, year) {
 		return false, nil
 	}
-	due, provisional, version := casework.Deadline(time.UnixMilli(received), LeadWorkdays, cals)
-	day := due.In(beijing).Format(time.DateOnly)
-	if _, err := g.serverSet(ref, map[string]any{"due_on": day, "due_provisional": provisional, "calendar_version": version}); err != nil {
+	fields, err := leadDue(b, b.Str("town"), received, standards, cals)
+	if err != nil {
+		return false, err
+	}
+	day := textOf(fields["due_on"])
+	if _, err := g.serverSet(ref, fields); err != nil {
 		return false, err
 	}
 	if day != old {

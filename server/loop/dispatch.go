@@ -8,10 +8,6 @@ import (
 	"aidloop/syncproto"
 )
 
-// LeadWorkdays is the time a town has for a province lead: 40 working days from its receipt (the county's notice, part
-// 3, section 3, item 3).
-const LeadWorkdays = 40
-
 // Dispatch sends leads to their towns. The town's clock starts in the same transaction, whether or not a phone is
 // within reach of a signal.
 func (l *Loop) Dispatch(ctx context.Context, by casework.Actor, leads []string, town string) error {
@@ -20,8 +16,12 @@ func (l *Loop) Dispatch(ctx context.Context, by casework.Actor, leads []string, 
 		if err != nil {
 			return err
 		}
+		standards, err := readStandards(w.tx)
+		if err != nil {
+			return err
+		}
 		for _, id := range leads {
-			if err := w.dispatch(w.newGroup(), by, syncproto.Ref{Kind: "lead", ID: id}, town, calendars); err != nil {
+			if err := w.dispatch(w.newGroup(), by, syncproto.Ref{Kind: "lead", ID: id}, town, standards, calendars); err != nil {
 				return err
 			}
 		}
@@ -29,7 +29,7 @@ func (l *Loop) Dispatch(ctx context.Context, by casework.Actor, leads []string, 
 	})
 }
 
-func (w *work) dispatch(g *group, by casework.Actor, ref syncproto.Ref, town string, calendars casework.Calendars) error {
+func (w *work) dispatch(g *group, by casework.Actor, ref syncproto.Ref, town string, standards casework.Standards, calendars casework.Calendars) error {
 	d, err := g.visible(by, casework.VerbDispatch, ref)
 	if err != nil {
 		return err
@@ -40,9 +40,11 @@ func (w *work) dispatch(g *group, by casework.Actor, ref syncproto.Ref, town str
 	if !casework.Covers(by.Region, town) {
 		return ErrNotFound
 	}
-	due, provisional, version := casework.Deadline(time.UnixMilli(w.now), LeadWorkdays, calendars)
-	fields := map[string]any{"town": town, "received_at": w.clockTime(), "due_on": due.In(beijing).Format(time.DateOnly), "due_provisional": provisional,
-		"calendar_version": version}
+	fields, err := leadDue(d.rec.Body, town, w.now, standards, calendars)
+	if err != nil {
+		return err
+	}
+	fields["town"], fields["received_at"] = town, w.clockTime()
 	if err := g.step(d, "dispatch", by.Role, casework.Facts{}, fields); err != nil {
 		return err
 	}
@@ -51,4 +53,14 @@ func (w *work) dispatch(g *group, by casework.Actor, ref syncproto.Ref, town str
 	}
 	w.auditBy(by, "dispatch", ref, d.rec.Root, map[string]any{"town": town, "due_on": fields["due_on"]})
 	return g.commit()
+}
+
+// leadDue is the deadline of a lead that a town received at a time (milliseconds), as the fields that say so.
+func leadDue(b syncproto.Object, town string, received int64, standards casework.Standards, calendars casework.Calendars) (map[string]any, error) {
+	days, rule, err := casework.LeadTime(b.Str("lead_type"), town, dayAt(received), standards)
+	if err != nil {
+		return nil, err
+	}
+	due, provisional, version := casework.Deadline(time.UnixMilli(received), days, calendars)
+	return map[string]any{"due_on": due.In(beijing).Format(time.DateOnly), "due_provisional": provisional, "calendar_version": version, "due_rule": optional(rule)}, nil
 }

@@ -68,7 +68,7 @@ func (p *past) arrive() {
 	h := p.world.Households[p.r.IntN(len(p.world.Households))]
 	sources := casework.Enums["lead_source"]
 	ref := fmt.Sprintf("S-%d", len(p.arrived))
-	rep, err := p.loop.ImportLeads(p.t.Context(), atBureau, sources[p.r.IntN(len(sources))].Code, []loop.LeadRow{{Row: 1, SourceRef: ref, Type: "risk_rising",
+	rep, err := p.loop.ImportLeads(p.t.Context(), atBureau, sources[p.r.IntN(len(sources))].Code, []loop.LeadRow{{Row: 1, SourceRef: ref, Type: "suspected_missed",
 		SubjectName: p.world.Members(h)[0].Name, IDNumber: p.world.Members(h)[0].IDNo, Town: h.Town, Village: h.Village}})
 	if p.did("import", err); rep.Imported != 1 {
 		p.t.Fatalf("%+v", rep)

@@ -62,8 +62,10 @@ func (in *Proposal) check() error {
 			return casework.NewError("invalid_value", "救助类别不正确,请从列表中选择。")
 		}
 	}
-	if in.Result == "included" && len(in.Categories) == 0 {
-		return casework.NewError("invalid_value", "纳入救助时请选择救助类别。")
+	if in.Result == "included" {
+		if err := casework.CheckDecision(in.Categories); err != nil {
+			return err
+		}
 	}
 	if in.Reason = clipRunes(in.Reason, 1000); in.Reason == "" {
 		return casework.NewError("invalid_value", "请写明处置理由。")

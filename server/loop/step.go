@@ -14,7 +14,7 @@ var machines = map[string]*casework.Machine{
 	"referral": casework.ReferralMachine, "task": casework.TaskMachine, "conflict": casework.ConflictMachine, "amendment": casework.AmendmentMachine,
 	"application": casework.ApplicationMachine, "periodic_review": casework.PeriodicReviewMachine, "exit": casework.ExitMachine,
 	"publication": casework.PublicationMachine, "objection": casework.ObjectionMachine, "aid": casework.AidMachine,
-	"meeting": casework.MeetingMachine, "resolution": casework.ResolutionMachine, "order": casework.OrderMachine, "data_need": casework.DataNeedMachine, "data_package": casework.DataPackageMachine, "evaluation": casework.EvaluationMachine,
+	"meeting": casework.MeetingMachine, "resolution": casework.ResolutionMachine, "order": casework.OrderMachine, "data_need": casework.DataNeedMachine, "data_package": casework.DataPackageMachine, "evaluation": casework.EvaluationMachine, "monitoring": casework.MonitoringMachine,
 }
 
 // step takes a record one transition on and writes the fields that go with it. Sets of the server on its own account
@@ -168,7 +168,7 @@ func subjectOf(kind, bucket string, body syncproto.Object) casework.Subject {
 	switch kind {
 	case "referral", "resolution", "order":
 		s.Dept = body.Str("to_dept")
-	case "aid":
+	case "aid", "monitoring":
 		s.Dept = body.Str("dept")
 	case "visit":
 		s.Surveyors = surveyors(body)
