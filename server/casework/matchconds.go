@@ -161,15 +161,15 @@ func severeOrIll(c *candidate, x *Cond) bool {
 // underserved: within the last 12 months fewer than three job offers, no guidance, or no training ("311").
 func underserved(c *candidate, x *Cond) bool {
 	on, kind, from := columnOf(x.Data, "on"), columnOf(x.Data, "kind"), c.daysAgo(c.threshold(stdYear))
-	count := map[string]int64{}
+	var got Served
 	c.all(x.Data, func(r *Row) bool {
 		if r.Values[on] <= from || r.Values[on] > c.m.on {
 			return false
 		}
-		count[r.Values[kind]]++
+		got.Add(r.Values[kind])
 		return true
 	})
-	return count["offer"] < c.threshold(x.Std) || count["guidance"] < 1 || count["training"] < 1
+	return int64(got.Offers) < c.threshold(x.Std) || got.Guidance < 1 || got.Training < 1
 }
 
 // overLine: wages and pensions of this one person alone bring the whole household over the dibao line.

@@ -12,7 +12,7 @@ type Place struct {
 const maxTerm = 366
 
 // terms are the times that hold where nobody set another one.
-var terms = slices.Concat(applicationTimes, reviewTimes, orderTimes, shareTimes, leadTimes)
+var terms = slices.Concat(applicationTimes, reviewTimes, orderTimes, shareTimes, leadTimes, defaultThresholds)
 
 // Term is a time in force at a place on the day, "2006-01-02", on which it begins: so many months or days, as its unit says.
 func (s Standards) Term(code string, at Place, day string) (int, error) {

@@ -151,10 +151,8 @@ func (l *Loop) Funds(ctx context.Context, by casework.Actor, month string) ([]Fu
 	if err := by.May(casework.VerbSeeFunds, casework.Subject{Kind: "aid", Region: by.Region, Dept: by.Dept}); err != nil {
 		return nil, err
 	}
-	q := Query{Kind: "aid", Parent: month, Limit: 500, Region: casework.RegionPrefix(by.Region)}
-	if by.Role == casework.RoleDeptOfficer && by.Dept != "CZJ" {
-		q.Owner = by.Dept
-	}
+	q := fundsQuery(by)
+	q.Parent = month
 	sums := map[string]*Fund{}
 	err := l.store.Read(ctx, func(tx ReadTx) error {
 		return eachFound(tx, q, func(s *Stored) error {
