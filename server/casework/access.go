@@ -90,6 +90,7 @@ const (
 	VerbEvaluate          Verb = "evaluate"
 	VerbAssess            Verb = "assess"
 	VerbMonitor           Verb = "monitor"
+	VerbPushLeads         Verb = "push_leads"
 )
 
 // Scope says how far a permission reaches.
@@ -135,7 +136,7 @@ func permissions() (list []Permission) {
 		VerbSettleConflict, VerbMergeHouseholds, VerbMoveHousehold, VerbReadLost, VerbReadIncidents, VerbReadBacklog, VerbSimulate, VerbLoadDataset, VerbMatch,
 		VerbDecideApplication, VerbDecideHelp, VerbGiveAid, VerbPay, VerbSeeFunds, VerbSeeFigures,
 		VerbMeet, VerbPublicise, VerbAnswerResolution, VerbUrge, VerbAnswerOrder, VerbShareData, VerbEvaluate)
-	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral, VerbGiveAid, VerbSeeFunds, VerbAnswerResolution, VerbAnswerOrder, VerbLoadDataset, VerbShareData, VerbMonitor)
+	allow(RoleDeptOfficer, ScopeDept, VerbList, VerbReadCase, VerbReadSealed, VerbAnswerReferral, VerbGiveAid, VerbSeeFunds, VerbAnswerResolution, VerbAnswerOrder, VerbLoadDataset, VerbShareData, VerbMonitor, VerbPushLeads)
 	allow(RoleEvaluator, ScopeOwn, VerbList, VerbAssess)
 	allow(RoleAuditor, ScopeRegion, VerbReadAudit)
 	allow(RoleAdmin, ScopeRegion, VerbManageUsers, VerbListUsers, VerbGrant, VerbReadAudit, VerbReadIncidents, VerbReadBacklog, VerbReference,

@@ -18,7 +18,7 @@ func ExamplePermissionTable() {
 	// town_reviewer  region list, read_case, read_history, read_sealed, assign, review_visit, propose, refer, close_referral, list_users, decide_held, transfer, mark_duplicate, settle_conflict, amend, merge_households, move_household, read_lost, read_backlog, accept_application, review_application, register_objection, review_help, answer_order
 	// town_leader    region list, read_case, read_history, assign, list_users, grant, transfer, mark_duplicate, move_household, read_lost, read_backlog, manage_devices, see_figures, review_help, urge, answer_order
 	// bureau_officer region list, read_case, read_history, read_sealed, dispatch, assign, verify, refer, close_referral, feed_back, import_leads, register, list_users, grant, mark_duplicate, settle_conflict, merge_households, move_household, read_lost, read_incidents, read_backlog, simulate, load_dataset, match, decide_application, decide_help, give_aid, pay, see_funds, see_figures, meet, publicise, answer_resolution, urge, answer_order, share_data, evaluate
-	// dept_officer   dept   list, read_case, read_sealed, answer_referral, give_aid, see_funds, answer_resolution, answer_order, load_dataset, share_data, monitor
+	// dept_officer   dept   list, read_case, read_sealed, answer_referral, give_aid, see_funds, answer_resolution, answer_order, load_dataset, share_data, monitor, push_leads
 	// evaluator      own    list, assess
 	// auditor        region read_audit
 	// admin          region manage_users, list_users, grant, read_audit, read_incidents, read_backlog, reference, manage_devices, rotate_keys

@@ -14,7 +14,8 @@ var (
 
 // ApplicationMachine takes a household's application from the window or the phone to its end. The applicant does not
 // choose the category. What is missing is asked for once, all at the same time, and before acceptance, so that no time
-// runs meanwhile. After an objection the town investigates again and reports with a new opinion. A denied application is
+// runs meanwhile. After an objection the town investigates again and reports with a new opinion. What was granted before
+// this program came is taken over as it stands. A denied application is
 // closed once the applicant has been told in writing. The order is that of 民发〔2021〕57号.
 var ApplicationMachine = &Machine{"application", "救助申请", []Transition{
 	{"", "start", clerks, "", "draft"},
@@ -34,6 +35,7 @@ var ApplicationMachine = &Machine{"application", "救助申请", []Transition{
 	{"county_review", "confirm", bureau, "county_visited", "confirmed"},
 	{"county_review", "deny", bureau, "reasoned", "denied"},
 	{"confirmed", "activate", bureau, "", "active"},
+	{"", "take_over", bureau, "", "active"},
 	{"active", "close", []Role{RoleBureauOfficer, RoleSystem}, "reasoned", "closed"},
 	{"denied", "tell", window, "", "closed"},
 	{"supplement", "terminate", reviewer, "reasoned", "terminated"},

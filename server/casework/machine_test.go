@@ -132,6 +132,7 @@ func ExampleMachine_String() {
 	// county_review    confirm        -> confirmed        bureau_officer [county_visited]
 	// county_review    deny           -> denied           bureau_officer [reasoned]
 	// confirmed        activate       -> active           bureau_officer
+	// (none)           take_over      -> active           bureau_officer
 	// active           close          -> closed           bureau_officer, system [reasoned]
 	// denied           tell           -> closed           town_clerk, town_reviewer
 	// supplement       terminate      -> terminated       town_reviewer [reasoned]

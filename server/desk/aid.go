@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -294,45 +292,23 @@ func paymentsAs(in *MonthInput, all []loop.Payment) (*file, error) {
 // ReadReturns reads the bank's return file: XLSX or CSV as ReadSheet does. A result that is neither 成功 nor 失败 is an error
 // that names its row, before anything is taken.
 func ReadReturns(b []byte) ([]loop.BankRow, error) {
-	table, err := readTable(b, loop.MaxPayments)
+	t, err := readNamed(b, loop.MaxPayments, func(heading string) string { return heading })
 	if err != nil {
 		return nil, err
 	}
-	if len(table) == 0 {
-		return nil, bad("表格是空的,第一行应为列名:编号、结果、原因。")
+	if f := t.lacks("编号", "结果"); f != "" {
+		return nil, bad("缺少“" + f + "”列,第一行应为列名:编号、结果、原因。")
 	}
-	at := map[string]int{}
-	for i, head := range table[0] {
-		at[strings.TrimSpace(strings.TrimPrefix(head, "\ufeff"))] = i
-	}
-	for _, need := range []string{"编号", "结果"} {
-		if _, ok := at[need]; !ok {
-			return nil, bad("缺少“" + need + "”列,第一行应为列名:编号、结果、原因。")
-		}
-	}
-	var rows []loop.BankRow
-	for n, cells := range table[1:] {
-		if !slices.ContainsFunc(cells, func(c string) bool { return strings.TrimSpace(c) != "" }) {
-			continue
-		}
-		cell := func(head string) string {
-			if i, ok := at[head]; ok && i < len(cells) {
-				return strings.TrimSpace(cells[i])
-			}
-			return ""
-		}
-		row := loop.BankRow{Row: n + 2, Aid: cell("编号"), Reason: cell("原因")}
-		switch cell("结果") {
+	rows := make([]loop.BankRow, len(t.rows))
+	for i, r := range t.rows {
+		rows[i] = loop.BankRow{Row: r.n, Aid: t.cell(r, "编号"), Reason: t.cell(r, "原因")}
+		switch t.cell(r, "结果") {
 		case "成功":
-			row.Paid = true
+			rows[i].Paid = true
 		case "失败":
-			if row.Reason == "" {
-				row.Reason = "银行未写明原因"
-			}
 		default:
-			return nil, bad(fmt.Sprintf("第%d行的“结果”应填“成功”或“失败”,整个文件没有导入。", row.Row))
+			return nil, bad(fmt.Sprintf("第%d行的“结果”应填“成功”或“失败”,整个文件没有导入。", r.n))
 		}
-		rows = append(rows, row)
 	}
 	return rows, nil
 }

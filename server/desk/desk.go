@@ -95,6 +95,8 @@ func Mount(app *fiber.App, o Options) *API {
 	a.monitoring()
 	a.publicity()
 	a.leads()
+	a.imports()
+	a.exports()
 	a.accounts()
 	a.devices()
 	a.keys()

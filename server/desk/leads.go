@@ -17,19 +17,49 @@ func (a *API) leads() {
 	imp.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 		"text/csv": {}, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": {}}}
 	huma.Register(a.huma, imp, func(ctx context.Context, in *struct {
-		Source  string `query:"source" enum:"province,matching,self_report,department,patrol" default:"province"`
+		Source  string `query:"source" enum:"province,matching,self_report,department,patrol" default:"province" doc:"A department's officer pushes as a department."`
+		Sender  string `query:"sender" maxLength:"64" doc:"Whose headings and words are understood, see /lead-senders."`
+		Preview bool   `query:"preview" doc:"Say what would become of every row, and write nothing."`
 		RawBody []byte
 	}) (*body[loop.Report], error) {
-		rows, err := ReadSheet(in.RawBody)
+		sender, err := a.Loop.LeadSender(ctx, actor(ctx), in.Sender)
 		if err != nil {
 			return nil, wrap(err)
 		}
-		rep, err := a.Loop.ImportLeads(ctx, actor(ctx), in.Source, rows)
+		rows, err := ReadSheet(in.RawBody, sender.Columns)
+		if err != nil {
+			return nil, wrap(err)
+		}
+		for i := range rows {
+			if t, ok := sender.Types[rows[i].Type]; ok {
+				rows[i].Type = t
+			}
+		}
+		take := a.Loop.ImportLeads
+		if in.Preview {
+			take = a.Loop.PreviewLeads
+		}
+		rep, err := take(ctx, actor(ctx), in.Source, rows)
 		if err != nil {
 			return nil, wrap(err)
 		}
 		return answer(*rep, nil)
 	})
+	huma.Register(a.huma, op(http.MethodGet, "/lead-senders", "list-senders", "leads", "List the senders of leads, with the headings that each uses"),
+		func(ctx context.Context, _ *empty) (*body[map[string]loop.LeadSender], error) {
+			list, err := a.Loop.LeadSenders(ctx, actor(ctx))
+			return answer(list, err)
+		})
+	huma.Register(a.huma, op(http.MethodPut, "/lead-senders/{name}", "put-sender", "leads", "Remember which headings and words a sender uses"),
+		func(ctx context.Context, in *struct {
+			Name string `path:"name" minLength:"1" maxLength:"64"`
+			Body struct {
+				Columns map[string]string `json:"columns" doc:"A sender's heading → ref, name, id, phone, town, village, address, type, reason or date."`
+				Types   map[string]string `json:"types,omitempty" doc:"A sender's word → a code of the list lead_type."`
+			}
+		}) (*empty, error) {
+			return done(a.Loop.PutLeadSender(ctx, actor(ctx), in.Name, loop.LeadSender(in.Body)))
+		})
 	huma.Register(a.huma, op(http.MethodPost, "/leads/dispatch", "dispatch", "leads", "Send leads to their towns; the 40 working days start"),
 		func(ctx context.Context, in *struct {
 			Body struct {

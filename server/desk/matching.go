@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -146,62 +145,39 @@ func ReadDataset(code string, b []byte) ([]loop.DatasetLine, error) {
 	if !ok {
 		return nil, bad("没有这个数据集,请从列表中选择。")
 	}
-	table, err := readTable(b, loop.MaxDatasetRows)
+	t, err := readNamed(b, loop.MaxDatasetRows, func(heading string) string {
+		if f, ok := people[heading]; ok {
+			return f
+		}
+		if k := slices.IndexFunc(d.Columns, func(c casework.Column) bool { return c.Label == heading || c.Name == heading }); k >= 0 {
+			return ownColumn + d.Columns[k].Name
+		}
+		return ""
+	})
 	if err != nil {
 		return nil, err
 	}
-	if len(table) == 0 {
-		return nil, bad("表格是空的,第一行应为列名。")
-	}
-	who, cells := map[string]int{}, make([]int, len(d.Columns))
-	for i := range cells {
-		cells[i] = -1
-	}
-	for i, head := range table[0] {
-		head = strings.TrimSpace(strings.TrimPrefix(head, "\ufeff"))
-		if f, ok := people[head]; ok {
-			who[f] = i
-		}
-		if k := slices.IndexFunc(d.Columns, func(c casework.Column) bool { return c.Label == head || c.Name == head }); k >= 0 {
-			cells[k] = i
-		}
-	}
-	if _, ok := who["id"]; !ok {
+	if t.lacks("id") != "" {
 		return nil, bad("缺少“身份证号”列。")
 	}
-	for i, c := range d.Columns {
-		if cells[i] < 0 && !c.Optional {
+	for _, c := range d.Columns {
+		if !c.Optional && t.lacks(ownColumn+c.Name) != "" {
 			return nil, bad("缺少“" + c.Label + "”列。")
 		}
 	}
-	lines := make([]loop.DatasetLine, 0, len(table)-1)
-	for n, row := range table[1:] {
-		cell := func(i int) string {
-			if i < 0 || i >= len(row) {
-				return ""
-			}
-			return strings.TrimSpace(row[i])
-		}
-		if !slices.ContainsFunc(row, func(c string) bool { return strings.TrimSpace(c) != "" }) {
-			continue
-		}
-		line := loop.DatasetLine{Row: n + 2, IDNumber: cell(who["id"]), Name: cellOf(who, "name", cell), Town: cellOf(who, "town", cell), Village: cellOf(who, "village", cell)}
-		for i, at := range cells {
-			v := cell(at)
-			if d.Columns[i].Type == "date" {
+	lines := make([]loop.DatasetLine, len(t.rows))
+	for i, r := range t.rows {
+		lines[i] = loop.DatasetLine{Row: r.n, IDNumber: t.cell(r, "id"), Name: t.cell(r, "name"), Town: t.cell(r, "town"), Village: t.cell(r, "village")}
+		for _, c := range d.Columns {
+			v := t.cell(r, ownColumn+c.Name)
+			if c.Type == "date" {
 				v = dateOf(v)
 			}
-			line.Cells = append(line.Cells, v)
+			lines[i].Cells = append(lines[i].Cells, v)
 		}
-		lines = append(lines, line)
 	}
 	return lines, nil
 }
 
-// cellOf is a cell that says who a row is about, "" where the list has no such column.
-func cellOf(who map[string]int, field string, cell func(int) string) string {
-	if i, ok := who[field]; ok {
-		return cell(i)
-	}
-	return ""
-}
+// ownColumn begins the names of a dataset's own columns, which may be called like those of a person.
+const ownColumn = "own:"

@@ -71,6 +71,15 @@ func (a *API) sessions() {
 		func(ctx context.Context, _ *empty) (*empty, error) {
 			return done(a.Loop.Logout(ctx, ctx.Value(actorKey{}).(*session).id))
 		})
+	huma.Register(a.huma, op(http.MethodPost, "/password", "change-password", "sessions", "Change your password"),
+		func(ctx context.Context, in *struct {
+			Body struct {
+				Old string `json:"old" minLength:"1" maxLength:"256"`
+				New string `json:"new" minLength:"8" maxLength:"256"`
+			}
+		}) (*empty, error) {
+			return done(a.Loop.ChangePassword(ctx, actor(ctx), in.Body.Old, in.Body.New))
+		})
 	huma.Register(a.huma, op(http.MethodGet, "/me", "me", "sessions", "Who am I"),
 		func(ctx context.Context, _ *empty) (*body[Person], error) {
 			s := ctx.Value(actorKey{}).(*session)

@@ -32,41 +32,83 @@ var typeWords = map[string]string{
 
 func bad(message string) error { return casework.NewError(casework.CodeInvalidValue, message) }
 
-// ReadSheet reads a table of leads: XLSX (its first sheet), or CSV in UTF-8 or GB18030 as older office programs save
-// it. The first row names the columns. Empty rows are passed over; rows keep the number that the sender's program
-// shows.
-func ReadSheet(b []byte) ([]loop.LeadRow, error) {
-	table, err := readTable(b, loop.MaxImportRows)
+// named is a table whose first row names its columns.
+type named struct {
+	at   map[string]int // field → column
+	rows []namedRow
+}
+
+// namedRow is a row that is not empty, with the number that the sender's program shows.
+type namedRow struct {
+	n     int
+	cells []string
+}
+
+// readNamed reads a table of at most so many rows: XLSX (its first sheet), or CSV in UTF-8 or GB18030 as older office
+// programs save it. field is the name of the field under a heading, "" for a column that is passed over.
+func readNamed(b []byte, limit int, field func(heading string) string) (*named, error) {
+	table, err := readTable(b, limit)
 	if err != nil {
 		return nil, err
 	}
-	if len(table) < 2 {
+	if len(table) == 0 {
+		return nil, bad("表格是空的,第一行应为列名。")
+	}
+	t := &named{at: map[string]int{}}
+	for i, head := range table[0] {
+		if f := field(strings.TrimSpace(strings.TrimPrefix(head, "\ufeff"))); f != "" {
+			t.at[f] = i
+		}
+	}
+	for i, cells := range table[1:] {
+		if slices.ContainsFunc(cells, func(c string) bool { return strings.TrimSpace(c) != "" }) {
+			t.rows = append(t.rows, namedRow{i + 2, cells})
+		}
+	}
+	return t, nil
+}
+
+// lacks is the first of some fields that the table has no column for, "" for none.
+func (t *named) lacks(fields ...string) string {
+	for _, f := range fields {
+		if _, ok := t.at[f]; !ok {
+			return f
+		}
+	}
+	return ""
+}
+
+// cell is a row's cell of a field, "" where there is none.
+func (t *named) cell(r namedRow, field string) string {
+	if i, ok := t.at[field]; ok && i < len(r.cells) {
+		return strings.TrimSpace(r.cells[i])
+	}
+	return ""
+}
+
+// ReadSheet reads a table of leads as readNamed does. More headings than those of columns are understood where the sender
+// has some of his own: heading → field.
+func ReadSheet(b []byte, own map[string]string) ([]loop.LeadRow, error) {
+	t, err := readNamed(b, loop.MaxImportRows, func(heading string) string {
+		if f, ok := own[heading]; ok {
+			return f
+		}
+		return columns[heading]
+	})
+	if err != nil {
+		return nil, err
+	}
+	if t.lacks("ref", "name", "town", "type") != "" {
+		return nil, bad("缺少必要的列,请使用模板:线索编号、姓名、身份证号、联系电话、镇街、村社区、详细地址、预警类型、预警原因、下发日期。")
+	}
+	if len(t.rows) == 0 {
 		return nil, bad("表格里没有数据行,第一行应为列名,从第二行起为线索。")
 	}
-	at := map[string]int{}
-	for i, head := range table[0] {
-		if f, ok := columns[strings.TrimSpace(strings.TrimPrefix(head, "\ufeff"))]; ok {
-			at[f] = i
-		}
-	}
-	for _, need := range []string{"ref", "name", "town", "type"} {
-		if _, ok := at[need]; !ok {
-			return nil, bad("缺少必要的列,请使用模板:线索编号、姓名、身份证号、联系电话、镇街、村社区、详细地址、预警类型、预警原因、下发日期。")
-		}
-	}
-	rows := make([]loop.LeadRow, 0, len(table)-1)
-	for n, cells := range table[1:] {
-		if !slices.ContainsFunc(cells, func(c string) bool { return strings.TrimSpace(c) != "" }) {
-			continue
-		}
-		cell := func(f string) string {
-			if i, ok := at[f]; ok && i < len(cells) {
-				return strings.TrimSpace(cells[i])
-			}
-			return ""
-		}
-		rows = append(rows, loop.LeadRow{Row: n + 2, SourceRef: cell("ref"), Type: typeOf(cell("type")), SubjectName: cell("name"), IDNumber: cell("id"),
-			Phone: cell("phone"), Town: cell("town"), Village: cell("village"), Address: cell("address"), Reason: cell("reason"), IssuedOn: dateOf(cell("date"))})
+	rows := make([]loop.LeadRow, len(t.rows))
+	for i, r := range t.rows {
+		cell := func(f string) string { return t.cell(r, f) }
+		rows[i] = loop.LeadRow{Row: r.n, SourceRef: cell("ref"), Type: typeOf(cell("type")), SubjectName: cell("name"), IDNumber: cell("id"),
+			Phone: cell("phone"), Town: cell("town"), Village: cell("village"), Address: cell("address"), Reason: cell("reason"), IssuedOn: dateOf(cell("date"))}
 	}
 	return rows, nil
 }
@@ -86,7 +128,7 @@ func readTable(b []byte, limit int) ([][]string, error) {
 	r := csv.NewReader(bytes.NewReader(b))
 	r.FieldsPerRecord, r.LazyQuotes = -1, true
 	var table [][]string
-	for {
+	for next := 1; ; { // the line that the next record begins on where no empty ones are passed over
 		rec, err := r.Read()
 		if errors.Is(err, io.EOF) {
 			return table, nil
@@ -94,10 +136,17 @@ func readTable(b []byte, limit int) ([][]string, error) {
 		if err != nil {
 			return nil, bad("CSV格式不正确,请检查引号和换行,或改用XLSX。")
 		}
+		line, _ := r.FieldPos(0)
+		for ; next < line && len(table) > 0 && len(table) <= limit; next++ {
+			table = append(table, nil) // an empty line is a row of the sender's program too
+		}
 		if len(table) > limit {
 			return nil, bad("行数过多,请分批导入。")
 		}
 		table = append(table, rec)
+		for next = line + 1; len(rec) > 0; rec = rec[1:] {
+			next += strings.Count(rec[0], "\n")
+		}
 	}
 }
 

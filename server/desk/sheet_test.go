@@ -61,7 +61,7 @@ func workbook(t *testing.T, rows string) []byte {
 // A return file that cannot be read whole is not taken at all, and says where it is wrong.
 func TestReturnFiles(t *testing.T) {
 	rows, err := ReadReturns([]byte("\ufeff结果,编号,原因,金额\n成功,a1,,620\n\n失败,a2,账户已注销,620\n失败,a3,,620\n"))
-	want := []loop.BankRow{{Row: 2, Aid: "a1", Paid: true}, {Row: 3, Aid: "a2", Reason: "账户已注销"}, {Row: 4, Aid: "a3", Reason: "银行未写明原因"}}
+	want := []loop.BankRow{{Row: 2, Aid: "a1", Paid: true}, {Row: 4, Aid: "a2", Reason: "账户已注销"}, {Row: 5, Aid: "a3"}}
 	if err != nil || !slices.Equal(rows, want) {
 		t.Errorf("%+v, %v", rows, err)
 	}
@@ -69,5 +69,16 @@ func TestReturnFiles(t *testing.T) {
 		if _, err := ReadReturns([]byte(text)); !strings.Contains(casework.MessageOf(err), says) {
 			t.Errorf("%q: %v", text, err)
 		}
+	}
+}
+
+// Rows keep the numbers that a spreadsheet shows: empty lines count, and so do cells of several lines as one row.
+func TestRowsKeepTheirNumbers(t *testing.T) {
+	table, err := readNamed([]byte("编号,结果\n\n甲,\"两\n行\"\n\n\n乙,成功\n"), 10, func(h string) string { return h })
+	if err != nil || len(table.rows) != 2 || table.rows[0].n != 3 || table.rows[1].n != 6 {
+		t.Fatalf("%+v, %v", table, err)
+	}
+	if _, err := readNamed([]byte("编号\n"+strings.Repeat("\n", 100)+"甲\n"), 10, func(h string) string { return h }); err == nil {
+		t.Error("a table of a hundred rows is within ten")
 	}
 }

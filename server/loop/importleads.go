@@ -3,7 +3,7 @@ package loop
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
+	"slices"
 
 	"aidloop/server/casework"
 	"aidloop/syncproto"
@@ -32,6 +32,8 @@ type RowReport struct {
 	Linked  bool   `json:"linked,omitempty"` // the person is in the pool already
 	Field   string `json:"field,omitempty"`
 	Message string `json:"message,omitempty"`
+	// Password is the first one of an account that was made; it is shown here and kept nowhere.
+	Password string `json:"password,omitempty"`
 }
 
 // Report says what became of a whole table.
@@ -49,42 +51,42 @@ const MaxImportRows = 20000
 const importChunk = 200
 
 // ImportLeads takes leads from a sender's table. A bad row is refused with its reason and stops nothing; a row that is
-// on record already (same source and number) is left as it is, so that a table can be sent again.
+// on record already (same source and number) is left as it is, so that a table can be sent again. A department's officer
+// pushes what his department found, under its own numbers.
 func (l *Loop) ImportLeads(ctx context.Context, by casework.Actor, source string, rows []LeadRow) (*Report, error) {
-	if err := by.May(casework.VerbImportLeads, casework.Subject{Kind: "lead", Region: by.Region}); err != nil {
+	return l.importLeads(ctx, by, source, rows, false)
+}
+
+// PreviewLeads says what ImportLeads would do, and writes nothing.
+func (l *Loop) PreviewLeads(ctx context.Context, by casework.Actor, source string, rows []LeadRow) (*Report, error) {
+	return l.importLeads(ctx, by, source, rows, true)
+}
+
+func (l *Loop) importLeads(ctx context.Context, by casework.Actor, source string, rows []LeadRow, preview bool) (*Report, error) {
+	if by.Role == casework.RoleDeptOfficer {
+		if err := by.May(casework.VerbPushLeads, casework.Subject{Kind: "dataset", Region: by.Region, Dept: by.Dept}); err != nil {
+			return nil, err
+		}
+		source = "department"
+		rows = slices.Clone(rows)
+		for i := range rows {
+			if rows[i].SourceRef != "" {
+				rows[i].SourceRef = by.Dept + "|" + rows[i].SourceRef
+			}
+		}
+	} else if err := by.May(casework.VerbImportLeads, casework.Subject{Kind: "lead", Region: by.Region}); err != nil {
 		return nil, err
 	}
 	if !casework.ValidEnum("lead_source", source) {
 		return nil, casework.NewError("invalid_value", "线索来源不正确,请选择省级下发、数据比对、群众申报、部门推送或走访发现。")
 	}
-	if len(rows) > MaxImportRows {
-		return nil, casework.NewError("too_large", fmt.Sprintf("一次最多导入%d行,请分批导入。", MaxImportRows))
-	}
 	places, err := l.places(ctx)
 	if err != nil {
 		return nil, err
 	}
-	rep := &Report{}
-	for start := 0; start < len(rows); start += importChunk {
-		chunk := rows[start:min(start+importChunk, len(rows))]
-		var reports []RowReport
-		err := l.run(ctx, func(w *work) error {
-			reports = reports[:0]
-			for _, row := range chunk {
-				r, err := w.importLead(w.newGroup(), by, source, row, places)
-				if err != nil {
-					return err
-				}
-				reports = append(reports, r)
-			}
-			return nil
-		})
-		if err != nil {
-			return rep, err
-		}
-		rep.add(reports)
-	}
-	return rep, nil
+	return l.importRows(ctx, len(rows), preview, func(w *work, i int) (RowReport, error) {
+		return w.importLead(w.newGroup(), by, source, rows[i], places)
+	})
 }
 
 func (r *Report) add(rows []RowReport) {

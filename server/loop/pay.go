@@ -1,10 +1,12 @@
 package loop
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"aidloop/server/casework"
 	"aidloop/syncproto"
@@ -253,26 +255,7 @@ func (l *Loop) TakeReturns(ctx context.Context, by casework.Actor, rows []BankRo
 	if err := by.May(casework.VerbPay, casework.Subject{Kind: "aid", Region: by.Region}); err != nil {
 		return nil, err
 	}
-	rep := &Report{}
-	for start := 0; start < len(rows); start += paymentChunk {
-		var part []RowReport
-		err := l.run(ctx, func(w *work) error {
-			part = part[:0]
-			for _, row := range rows[start:min(start+paymentChunk, len(rows))] {
-				r, err := w.takeReturn(by, row)
-				if err != nil {
-					return err
-				}
-				part = append(part, r)
-			}
-			return nil
-		})
-		if err != nil {
-			return rep, err
-		}
-		rep.add(part)
-	}
-	return rep, nil
+	return l.importRows(ctx, len(rows), false, func(w *work, i int) (RowReport, error) { return w.takeReturn(by, rows[i]) })
 }
 
 func (w *work) takeReturn(by casework.Actor, row BankRow) (RowReport, error) {
@@ -292,7 +275,7 @@ func (w *work) takeReturn(by casework.Actor, row BankRow) (RowReport, error) {
 	}
 	action, to := "confirm", "confirmed"
 	if !row.Paid {
-		action, to = "fail", "failed"
+		action, to, row.Reason = "fail", "failed", cmp.Or(strings.TrimSpace(row.Reason), "银行未写明原因")
 	}
 	if d.rec.Body.Str("state") == to {
 		rep.Status = "unchanged"

@@ -79,6 +79,7 @@ type help struct {
 	reviewing bool   // a review is under way
 	leaving   bool   // a grace is granted or runs
 	since     string // the day of the last review or of the last decision to help
+	takenOver string // the day on which help was entered that had been granted before this program came
 	until     string // the last day of a decision for a term
 }
 
@@ -98,10 +99,21 @@ func helpOf(tx ReadTx, root syncproto.Ref) (x help, err error) {
 			}
 			x.since = max(x.since, dayOf(b.Str("proposed_at")), dayOf(b.Str("activated_at")))
 			x.until = max(x.until, b.Str("valid_until"))
+			x.takenOver = max(x.takenOver, dayOf(b.Str("taken_over_at")))
 		}
 		return nil
 	})
 	return x, err
+}
+
+// from is the day that the next review of a household is counted from: of the last one, of the last decision, or the day
+// on which its categories were written where neither is on record. Taking help over is no decision.
+func (x *help) from(household *syncproto.Record) string {
+	written := dayAt(household.Of("categories").Time)
+	if x.since != "" && written == x.takenOver {
+		return x.since
+	}
+	return max(x.since, written)
 }
 
 // reviewDue is the review that a household is to have by now; nil where its time has not come.
@@ -118,7 +130,7 @@ func (l *Loop) reviewDue(tx ReadTx, s *Stored, standards casework.Standards) (du
 	if err != nil || x.reviewing || x.leaving {
 		return nil, "", err
 	}
-	h.Since, h.Until = max(x.since, dayAt(rec.Of("categories").Time)), x.until
+	h.Since, h.Until = x.from(rec), x.until
 	today := l.dayOr("")
 	// Who varies is known from visits only, which are dear to read: nobody is due later for it.
 	if early, ok, err := casework.ReviewDue(h, standards); err != nil || !ok || early.Opens > today {

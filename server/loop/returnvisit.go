@@ -20,7 +20,7 @@ func (l *Loop) returnDue(tx ReadTx, s *Stored, standards casework.Standards) (du
 	if err != nil || x.reviewing || x.leaving {
 		return "", "", err
 	}
-	since = max(x.since, dayAt(rec.Of("categories").Time))
+	since = x.from(rec)
 	months, err := standards.Term(casework.StdHelpVisit, placeOf(s.Bucket, rec.Body), since)
 	today := l.dayOr("")
 	if due = casework.AddMonths(since, months); err != nil || casework.AddDays(due, -returnAhead) > today {

@@ -41,15 +41,43 @@ func (l *Loop) Login(ctx context.Context, login, password string) (*Signed, erro
 	if err != nil {
 		return nil, err
 	}
+	var out *Signed
+	err = l.proven(ctx, u, password, func(w *work, now *User) (err error) {
+		w.note(Audit{Actor: now.ID, Role: now.Role, Verb: "login"})
+		out, err = w.session(now, "")
+		return err
+	})
+	return out, err
+}
+
+// ChangePassword gives somebody another password, at least 8 characters; he proves himself by the old one.
+func (l *Loop) ChangePassword(ctx context.Context, by casework.Actor, old, password string) error {
+	if len(password) < 8 || len(password) > MaxPassword || password == old {
+		return casework.NewError(casework.CodeInvalidValue, "新密码至少8个字符,且不能与原密码相同。")
+	}
+	var u *User
+	if err := l.store.Read(ctx, func(tx ReadTx) (err error) { u, err = tx.User(by.UserID); return err }); err != nil {
+		return err
+	}
+	hash := HashPassword(password)
+	return l.proven(ctx, u, old, func(w *work, now *User) error {
+		now.Password = hash
+		w.note(Audit{Actor: now.ID, Role: now.Role, Verb: "change_password"})
+		return w.tx.PutUser(now)
+	})
+}
+
+// proven runs then where the password is that of the account, which is nil where there is none; wrong ones are counted,
+// and lock it for a while.
+func (l *Loop) proven(ctx context.Context, u *User, password string, then func(*work, *User) error) error {
 	hash := noPassword
 	if u != nil && u.Password != "" {
 		hash = u.Password
 	}
 	match := passwordMatches(hash, password) // before the transaction, which must not wait for it
-	var out *Signed
 	refused := false
-	err = l.run(ctx, func(w *work) error {
-		out, refused = nil, true
+	err := l.run(ctx, func(w *work) error {
+		refused = true
 		if u == nil {
 			return nil
 		}
@@ -75,17 +103,12 @@ func (l *Loop) Login(ctx context.Context, login, password string) (*Signed, erro
 				return err
 			}
 		}
-		w.note(Audit{Actor: now.ID, Role: now.Role, Verb: "login"})
-		out, err = w.session(now, "")
-		return err
+		return then(w, now)
 	})
-	if err != nil {
-		return nil, err
+	if err == nil && refused {
+		err = casework.NewError("login_failed", "用户名或密码不正确,请重新输入。")
 	}
-	if refused {
-		return nil, casework.NewError("login_failed", "用户名或密码不正确,请重新输入。")
-	}
-	return out, nil
+	return err
 }
 
 func (l *Loop) findLogin(ctx context.Context, login string) (*User, error) {

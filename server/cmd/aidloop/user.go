@@ -138,7 +138,7 @@ func (c *importCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	rows, err := desk.ReadSheet(b)
+	rows, err := desk.ReadSheet(b, nil)
 	if err != nil {
 		return err
 	}
