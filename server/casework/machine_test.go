@@ -17,6 +17,7 @@ func ExampleMachine_String() {
 	// Output:
 	// lead (线索)
 	// new              dispatch       -> dispatched       bureau_officer
+	// new              find           -> visited          system
 	// dispatched       assign         -> assigned         town_reviewer, town_leader
 	// assigned         assign         -> assigned         town_reviewer, town_leader
 	// assigned         start          -> visiting         grid_worker

@@ -26,6 +26,7 @@ func OnPhones(kind, action string) bool { return slices.Contains(phoneSteps[kind
 // is derived, not a state.
 var LeadMachine = &Machine{"lead", "线索", []Transition{
 	{"new", "dispatch", bureau, "", "dispatched"},
+	{"new", "find", system, "", "visited"},
 	{"dispatched", "assign", town, "", "assigned"},
 	{"assigned", "assign", town, "", "assigned"},
 	{"assigned", "start", worker, "", "visiting"},

@@ -319,7 +319,7 @@ func TestCursorsOfFormerLives(t *testing.T) {
 		from  uint64
 		rows  []string
 	}{
-		{"before the end", syncproto.BucketCursor{Cursor: early.String()}, false, early.Seq, []string{"visit/v1", "visit/v3", "visit/v4"}},
+		{"before the end", syncproto.BucketCursor{Cursor: early.String()}, false, early.Seq, []string{"visit/v1", "lead/" + syncproto.DerivedID("lead", "patrol|v1"), "visit/v3", "visit/v4"}},
 		{"at the end", syncproto.BucketCursor{Cursor: end.String()}, false, end.Seq, []string{"visit/v3", "visit/v4"}},
 		{"beyond the end", syncproto.BucketCursor{Cursor: lost.String()}, true, 0, nil},
 		{"staged", syncproto.BucketCursor{Cursor: early.String(), Staged: true}, true, 0, nil},

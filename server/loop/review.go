@@ -78,11 +78,11 @@ func (g *group) giveBack(d *draft, by casework.Actor, facts casework.Facts, in R
 	if err := g.step(d, "return", by.Role, facts, map[string]any{"returned_questions": names}); err != nil {
 		return err
 	}
-	lead, err := g.leadOf(d)
+	leads, err := g.leadsOf(d, false)
 	if err != nil {
 		return err
 	}
-	if lead != nil {
+	for _, lead := range leads {
 		if err := g.step(lead, "return", by.Role, casework.Facts{}, nil); err != nil {
 			return err
 		}

@@ -110,7 +110,7 @@ func (g *group) follow(user string) error {
 				return err
 			}
 		}
-		if err := g.advanceLead(d, kind); err != nil {
+		if err := g.advanceLeads(d, kind); err != nil {
 			return err
 		}
 		if err := g.served(d); err != nil {
@@ -120,16 +120,26 @@ func (g *group) follow(user string) error {
 	return nil
 }
 
-// advanceLead takes the lead of a submitted visit to town_review. A lead that is elsewhere by now stays where it is:
-// the visit counts all the same, and the desk sees both.
-func (g *group) advanceLead(visit *draft, kind string) error {
-	lead, err := g.leadOf(visit)
-	if errors.Is(err, ErrNotFound) || lead == nil {
-		return nil
-	}
+// advanceLeads takes the leads that a submitted visit answers to town_review: the one that it names, and every other one of
+// the household that waits for the same worker, so that several leads are one visit. A lead that is elsewhere by now stays
+// where it is: the visit counts all the same, and the desk sees both. What a worker found on patrol becomes a lead.
+func (g *group) advanceLeads(visit *draft, kind string) error {
+	leads, err := g.leadsOf(visit, true)
 	if err != nil {
 		return err
 	}
+	for _, lead := range leads {
+		if err := g.advanceLead(lead, visit, kind); err != nil {
+			return err
+		}
+	}
+	if kind == "visit" && len(leads) == 0 && visit.rec.Body.Str("lead") == "" {
+		return g.patrol(visit)
+	}
+	return nil
+}
+
+func (g *group) advanceLead(lead, visit *draft, kind string) error {
 	steps := []string{"submit_visit", "take_review"}
 	if lead.rec.Body.Str("state") == "returned" {
 		steps = []string{"revisit", "submit_visit", "take_review"}
@@ -147,6 +157,30 @@ func (g *group) advanceLead(visit *draft, kind string) error {
 		return g.closeTasks(lead, kind)
 	}
 	return nil
+}
+
+// leadsOf are the leads that a visit answers: the one that it names, those that have it as their visit, and, where it is
+// being submitted, those of the household that wait for the same worker.
+func (g *group) leadsOf(visit *draft, submitted bool) (leads []*draft, err error) {
+	named, err := g.leadOf(visit)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
+	if named != nil {
+		leads = append(leads, named)
+	}
+	if visit.rec.Root.Kind != "household" {
+		return leads, nil
+	}
+	others, err := g.under(visit.rec.Root, "lead", casework.LeadsRunning...)
+	for _, d := range others {
+		b := d.rec.Body
+		waits := submitted && slices.Contains([]string{"assigned", "visiting"}, b.Str("state")) && b.Str("assignee") == visit.rec.Body.Str("surveyor_1")
+		if d != named && (waits || b.Str("visit") == visit.rec.ID) {
+			leads = append(leads, d)
+		}
+	}
+	return leads, err
 }
 
 // visible loads a case record for a verb of the desk. What lies outside the caller's region reads like what does not
