@@ -14,8 +14,8 @@ var (
 
 // ApplicationMachine takes a household's application from the window or the phone to its end. The applicant does not
 // choose the category. What is missing is asked for once, all at the same time, and before acceptance, so that no time
-// runs meanwhile. After an objection the town investigates again and reports with a new opinion. What was granted before
-// this program came is taken over as it stands. A denied application is
+// runs meanwhile. After an objection the town investigates again and reports with a new opinion. An applicant may
+// withdraw until the county has decided. What was granted before this program came is taken over as it stands. A denied application is
 // closed once the applicant has been told in writing. The order is that of 民发〔2021〕57号.
 var ApplicationMachine = &Machine{"application", "救助申请", []Transition{
 	{"", "start", clerks, "", "draft"},
@@ -42,6 +42,16 @@ var ApplicationMachine = &Machine{"application", "救助申请", []Transition{
 	{"accepted", "terminate", reviewer, "reasoned", "terminated"},
 	{"investigating", "terminate", reviewer, "reasoned", "terminated"},
 	{"reinvestigating", "terminate", reviewer, "reasoned", "terminated"},
+	{"draft", "withdraw", window, "reasoned", "withdrawn"},
+	{"submitted", "withdraw", window, "reasoned", "withdrawn"},
+	{"supplement", "withdraw", window, "reasoned", "withdrawn"},
+	{"accepted", "withdraw", window, "reasoned", "withdrawn"},
+	{"investigating", "withdraw", window, "reasoned", "withdrawn"},
+	{"preliminary", "withdraw", window, "reasoned", "withdrawn"},
+	{"publicizing", "withdraw", window, "reasoned", "withdrawn"},
+	{"objected", "withdraw", window, "reasoned", "withdrawn"},
+	{"reinvestigating", "withdraw", window, "reasoned", "withdrawn"},
+	{"county_review", "withdraw", window, "reasoned", "withdrawn"},
 	{"accepted", "extend", bureau, "extendable", "accepted"},
 	{"investigating", "extend", bureau, "extendable", "investigating"},
 	{"preliminary", "extend", bureau, "extendable", "preliminary"},
@@ -63,7 +73,7 @@ var ApplicationsRunning = []string{"accepted", "investigating", "preliminary", "
 
 // ApplicationEnded reports whether a household may hand in another application: this one has come to its decision.
 func ApplicationEnded(state string) bool {
-	return slices.Contains([]string{"active", "closed", "denied", "terminated"}, state)
+	return slices.Contains([]string{"active", "closed", "denied", "terminated", "withdrawn"}, state)
 }
 
 // DecidedBy is the department that decides on a category: agriculture on monitored households, civil affairs on the others

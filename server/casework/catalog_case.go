@@ -66,6 +66,7 @@ var lead = &Kind{Name: "lead", Label: "预警线索", Bucket: BucketCase, Root: 
 	at("received_at", "镇街收到时间"), server("due_on", "办结期限", Date), server("due_provisional", "期限待定", Bool),
 	server("calendar_version", "工作日历版本", Text), server("due_rule", "期限依据", Text), at("acknowledged_at", "签收时间"),
 	ref("assignee", "网格员"), ref("visit", "走访"), ref("disposition", "处置"), ref("duplicate_of", "重复于"),
+	server("depts", "建议承办", EnumList).of("department"), server("to_dept", "承办部门", Enum).of("department"), at("sent_dept_at", "转部门时间"),
 	at("fed_back_at", "反馈时间"), server("former", "曾属网格", List), server("state", "状态", Enum).of("state"),
 }}
 
@@ -99,6 +100,7 @@ var application = &Kind{Name: "application", Label: "救助申请", Bucket: Buck
 	server("decision_reason", "决定理由", Text).sealed(), ref("decided_by", "决定人"), at("decided_at", "决定时间"), at("told_at", "书面告知时间"),
 	at("activated_at", "生效时间"), at("taken_over_at", "接续时间"), at("closed_at", "结束时间"), server("closed_reason", "结束理由", Text).sealed(),
 	at("terminated_at", "终止时间"), server("terminated_reason", "终止理由", Text).sealed(),
+	at("withdrawn_at", "撤回时间"), server("withdrawn_reason", "撤回理由", Text).sealed(),
 }}
 
 var evidence = &Kind{Name: "evidence", Label: "佐证材料", Bucket: BucketCase, Device: true, Parent: "visit", Fields: []Field{

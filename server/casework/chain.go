@@ -39,6 +39,7 @@ var Moments = []Moment{
 	{"application", "told_at", "书面告知申请人", "", nil},
 	{"application", "activated_at", "救助生效", "", []string{"categories"}},
 	{"application", "terminated_at", "终止办理", "", nil},
+	{"application", "withdrawn_at", "申请人撤回申请", "", nil},
 	{"application", "closed_at", "申请办结", "", nil},
 	{"periodic_review", "opened_at", "发起定期复核", "opened_by", []string{"cause", "due_on"}},
 	{"periodic_review", "proposed_at", "镇街提出复核意见", "proposed_by", []string{"outcome", "categories"}},

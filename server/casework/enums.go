@@ -45,7 +45,7 @@ var Enums = map[string][]Term{
 		{"draft", "草稿"}, {"submitted", "已提交"}, {"approved", "已通过"}, {"void", "已作废"}, {"sent", "已转办"}, {"accepted", "已受理"},
 		{"declined", "不予受理"}, {"in_progress", "办理中"}, {"delivered", "已落实"}, {"result_fed_back", "已反馈结果"}, {"open", "待办"}, {"done", "已完成"}, {"cancelled", "已取消"}, {"settled", "已处理"},
 		{"supplement", "待补正"}, {"investigating", "调查中"}, {"preliminary", "已初审"}, {"publicizing", "公示中"}, {"objected", "公示有异议"},
-		{"reinvestigating", "重新调查"}, {"confirmed", "已确认"}, {"denied", "不予确认"}, {"terminated", "已终止"},
+		{"reinvestigating", "重新调查"}, {"confirmed", "已确认"}, {"denied", "不予确认"}, {"terminated", "已终止"}, {"withdrawn", "已撤回申请"}, {"with_dept", "部门办理中"},
 		{"due", "待复核"}, {"maintain", "拟保持不变"}, {"adjust", "拟调整"}, {"grace", "拟渐退"}, {"exit_proposed", "拟退出"}, {"notified", "已告知"},
 		{"requested", "待审批"}, {"refused", "不予提供"}, {"ready", "待领取"}, {"fetched", "已领取"}, {"taken", "已签收"}, {"issued", "待答复"}, {"called", "已通知"}, {"held", "已召开"}, {"answered", "已答复"}, {"planned", "已登记"}, {"disbursed", "已发放"}, {"failed", "发放失败"}, {"recovered", "已追回"}, {"granted", "渐退待起"}, {"ended", "已退出"}, {"monitored", "退出后监测"},
 		{"posted", "公示中"}, {"expired", "公示期满"}, {"archived", "已撤下"}, {"received", "待处理"}, {"registered", "已登记"}, {"dismissed", "不予采纳"},

@@ -18,6 +18,9 @@ func ExampleMachine_String() {
 	// lead (线索)
 	// new              dispatch       -> dispatched       bureau_officer
 	// new              find           -> visited          system
+	// new              send_dept      -> with_dept        bureau_officer
+	// with_dept        dept_done      -> closed           system
+	// with_dept        dept_declined  -> new              system
 	// dispatched       assign         -> assigned         town_reviewer, town_leader
 	// assigned         assign         -> assigned         town_reviewer, town_leader
 	// assigned         start          -> visiting         grid_worker
@@ -140,6 +143,16 @@ func ExampleMachine_String() {
 	// accepted         terminate      -> terminated       town_reviewer [reasoned]
 	// investigating    terminate      -> terminated       town_reviewer [reasoned]
 	// reinvestigating  terminate      -> terminated       town_reviewer [reasoned]
+	// draft            withdraw       -> withdrawn        town_clerk, town_reviewer [reasoned]
+	// submitted        withdraw       -> withdrawn        town_clerk, town_reviewer [reasoned]
+	// supplement       withdraw       -> withdrawn        town_clerk, town_reviewer [reasoned]
+	// accepted         withdraw       -> withdrawn        town_clerk, town_reviewer [reasoned]
+	// investigating    withdraw       -> withdrawn        town_clerk, town_reviewer [reasoned]
+	// preliminary      withdraw       -> withdrawn        town_clerk, town_reviewer [reasoned]
+	// publicizing      withdraw       -> withdrawn        town_clerk, town_reviewer [reasoned]
+	// objected         withdraw       -> withdrawn        town_clerk, town_reviewer [reasoned]
+	// reinvestigating  withdraw       -> withdrawn        town_clerk, town_reviewer [reasoned]
+	// county_review    withdraw       -> withdrawn        town_clerk, town_reviewer [reasoned]
 	// accepted         extend         -> accepted         bureau_officer [extendable]
 	// investigating    extend         -> investigating    bureau_officer [extendable]
 	// preliminary      extend         -> preliminary      bureau_officer [extendable]

@@ -27,6 +27,9 @@ func OnPhones(kind, action string) bool { return slices.Contains(phoneSteps[kind
 var LeadMachine = &Machine{"lead", "线索", []Transition{
 	{"new", "dispatch", bureau, "", "dispatched"},
 	{"new", "find", system, "", "visited"},
+	{"new", "send_dept", bureau, "", "with_dept"},
+	{"with_dept", "dept_done", system, "", "closed"},
+	{"with_dept", "dept_declined", system, "", "new"},
 	{"dispatched", "assign", town, "", "assigned"},
 	{"assigned", "assign", town, "", "assigned"},
 	{"assigned", "start", worker, "", "visiting"},

@@ -44,7 +44,7 @@ func (a *API) applications() {
 	huma.Register(a.huma, op(http.MethodPost, "/applications/{id}/{action}", "step-application", "applications", "Take an application one step on"),
 		func(ctx context.Context, in *struct {
 			ID     string `path:"id" maxLength:"64"`
-			Action string `path:"action" enum:"supplement,accept,investigate,opine,publicize,object,reinvestigate,report,extend,county_visit,confirm,deny,tell,activate,close,terminate"`
+			Action string `path:"action" enum:"supplement,accept,investigate,opine,publicize,object,reinvestigate,report,extend,county_visit,confirm,deny,tell,activate,close,terminate,withdraw"`
 			Body   struct {
 				Reason     string         `json:"reason,omitempty" maxLength:"1000" doc:"Sealed; needed with a refusal, and where people decide otherwise than the rules suggest."`
 				Questions  []loop.Comment `json:"questions,omitempty" maxItems:"100" doc:"With supplement: everything that is missing; it is asked for once."`

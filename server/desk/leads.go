@@ -69,6 +69,38 @@ func (a *API) leads() {
 		}) (*empty, error) {
 			return done(a.Loop.Dispatch(ctx, actor(ctx), in.Body.Leads, in.Body.Town))
 		})
+	huma.Register(a.huma, op(http.MethodPost, "/leads/send", "send-to-dept", "leads", "Send leads to a department instead of a town; its feedback ends them"),
+		func(ctx context.Context, in *struct {
+			Body struct {
+				Leads []string `json:"leads" minItems:"1" maxItems:"500"`
+				Dept  string   `json:"dept,omitempty" maxLength:"16" doc:"Instead of the department that matching has named."`
+			}
+		}) (*empty, error) {
+			return done(a.Loop.SendToDept(ctx, actor(ctx), in.Body.Leads, in.Body.Dept))
+		})
+	workers := op(http.MethodGet, "/workers", "list-workers", "leads", "List the grid workers of your region with what lies with them, those with the least first")
+	workers.Responses = fileResponses[[]WorkerView](a, "The workers")
+	huma.Register(a.huma, workers, func(ctx context.Context, in *struct {
+		Region string `query:"region" maxLength:"16"`
+		Format string `query:"format" enum:"json,csv,xlsx" default:"json"`
+	}) (*file, error) {
+		list, err := a.Loop.Workers(ctx, actor(ctx), in.Region)
+		if err != nil {
+			return nil, wrap(err)
+		}
+		out := make([]WorkerView, len(list))
+		table := [][]any{{"登录名", "姓名", "区划", "待入户线索", "待办任务", "最近期限"}}
+		for i, x := range list {
+			out[i] = WorkerView{x.User.ID, x.User.Login, x.User.Name, x.User.Region, x.Leads, x.Tasks, x.Due}
+			table = append(table, []any{x.User.Login, x.User.Name, x.User.Region, x.Leads, x.Tasks, x.Due})
+		}
+		if in.Format == "json" {
+			f, err := jsonFile(out)
+			return f, wrap(err)
+		}
+		f, err := tableFile(in.Format, "workers", "网格员", table)
+		return f, wrap(err)
+	})
 	huma.Register(a.huma, op(http.MethodPost, "/leads/{id}/assign", "assign", "leads", "Assign a lead to a grid worker"),
 		func(ctx context.Context, in *struct {
 			ID   string `path:"id" maxLength:"64"`
@@ -100,6 +132,17 @@ func (a *API) leads() {
 		})
 	a.deadlines()
 	a.calendars()
+}
+
+// WorkerView is a grid worker with what lies with him.
+type WorkerView struct {
+	ID     string `json:"id"`
+	Login  string `json:"login"`
+	Name   string `json:"name"`
+	Region string `json:"region"`
+	Leads  int    `json:"leads" doc:"That wait for a visit of his."`
+	Tasks  int    `json:"tasks" doc:"Open ones of all kinds."`
+	Due    string `json:"due,omitempty" doc:"The earliest day of them."`
 }
 
 // DueView is something whose deadline is near or over.

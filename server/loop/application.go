@@ -47,6 +47,7 @@ var applicationActs = map[string]applicationAct{
 	"activate":      {casework.VerbDecideApplication, "activated_at", "", "", "救助已生效"},
 	"close":         {casework.VerbDecideApplication, "closed_at", "", "closed_reason", "救助已结束"},
 	"terminate":     {casework.VerbReviewApplication, "terminated_at", "", "terminated_reason", "救助申请已终止"},
+	"withdraw":      {casework.VerbAcceptApplication, "withdrawn_at", "", "withdrawn_reason", "申请人已撤回救助申请"},
 }
 
 // StepApplication takes an application one step on: accepted or sent back for its only supplement at the window,
@@ -170,7 +171,7 @@ func (s *applying) effect(again bool) error {
 		return s.decide(nil)
 	case "activate", "close":
 		return s.help()
-	case "terminate":
+	case "terminate", "withdraw":
 		return errors.Join(s.g.closeTasks(s.d, "supplement"), s.g.endPublications(s.d.rec.Root, s.d.rec.ID, "withdraw", casework.RoleSystem))
 	}
 	return nil

@@ -136,13 +136,14 @@ func (w *work) times(out *Case, d *draft) (err error) {
 }
 
 // bears reports whether a record of the same root belongs on the page. A department sees the household, the
-// disposition behind its referral and what an order is about, not the visits and other departments' affairs.
+// disposition behind its referral, or the lead where it was sent that, and what an order is about, not the visits and other departments' affairs.
 func bears(by casework.Actor, d *draft, rec *syncproto.Record) bool {
 	if rec.Kind == "key" {
 		return false
 	}
 	if by.Role == casework.RoleDeptOfficer {
-		return rec.Kind == "household" || rec.Kind == "person" || rec.Kind == "disposition" && rec.ID == d.rec.Body.Str("disposition") ||
+		sent := rec.Kind == "lead" && d.rec.Kind == "referral" && rec.ID == d.rec.Body.Str("lead") && d.rec.Body.Str("disposition") == ""
+		return sent || rec.Kind == "household" || rec.Kind == "person" || rec.Kind == "disposition" && rec.ID == d.rec.Body.Str("disposition") ||
 			rec.ID == d.rec.Body.Str("about")
 	}
 	switch rec.Kind {

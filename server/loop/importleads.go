@@ -21,7 +21,8 @@ type LeadRow struct {
 	Village     string
 	Address     string
 	Reason      string
-	IssuedOn    string // "2006-01-02"
+	IssuedOn    string   // "2006-01-02"
+	Depts       []string // who should act, where matching knows; TOWN is the town
 }
 
 // RowReport says what became of one row.
@@ -121,6 +122,9 @@ func (w *work) importLead(g *group, by casework.Actor, source string, row LeadRo
 		return rep, nil
 	}
 	lead["source"], lead["source_ref"], lead["state"] = source, row.SourceRef, "new"
+	if len(row.Depts) > 0 {
+		lead["depts"] = anys(row.Depts)
+	}
 	household, err := w.householdOf(lead["subject_id_no"])
 	if err != nil {
 		return rep, err

@@ -311,7 +311,7 @@ func (m *matchRun) row(w *work, f *casework.Match) (LeadRow, error) {
 			reason += fmt.Sprintf(";%s第%d行", d.Label, e.Line)
 		}
 	}
-	row := LeadRow{Type: f.Lead, Reason: reason, IssuedOn: m.rep.On}
+	row := LeadRow{Type: f.Lead, Reason: reason, IssuedOn: m.rep.On, Depts: f.To}
 	if home := m.homes[f.Household]; home != nil {
 		ring, err := w.ring(home.Root, home.Bucket)
 		if err != nil {

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"aidloop/server/casework"
@@ -107,7 +108,7 @@ func (l *Loop) AnswerReferral(ctx context.Context, by casework.Actor, in Referra
 			return err
 		}
 		if in.Action == "feed_back" || in.Action == "decline" {
-			if err := g.tellWorker(d); err != nil {
+			if err := errors.Join(g.tellWorker(d), g.backFromDept(d, in.Action)); err != nil {
 				return err
 			}
 		}
