@@ -69,4 +69,3 @@ func (l *Loop) Workers(ctx context.Context, by casework.Actor, region string) ([
 	})
 	return list, err
 }
-
