@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -37,6 +38,42 @@ type LoadView struct {
 	Refused   int              `json:"refused"`
 	Unchanged bool             `json:"unchanged,omitempty" doc:"The same list was loaded last."`
 	Refusals  []loop.RowReport `json:"refusals,omitempty" doc:"At most 1,000 of them."`
+}
+
+// PushedRow is one row that is pushed.
+type PushedRow struct {
+	IDNumber string            `json:"id_number" minLength:"1" maxLength:"32"`
+	Name     string            `json:"name,omitempty" maxLength:"64" doc:"With town needed where a lead is to be made of somebody who is not on record."`
+	Town     string            `json:"town,omitempty" maxLength:"64"`
+	Village  string            `json:"village,omitempty" maxLength:"64"`
+	Cells    map[string]string `json:"cells" doc:"By the name of the column, see /datasets."`
+}
+
+// PushView says what became of pushed rows.
+type PushView struct {
+	Load  LoadView  `json:"load"`
+	Match MatchView `json:"match"`
+}
+
+// pushedLines puts cells in the order of a dataset's columns; a name that it does not have is an error.
+func pushedLines(code string, rows []PushedRow) ([]loop.DatasetLine, error) {
+	d, ok := casework.DatasetOf(code)
+	if !ok {
+		return nil, bad("没有这个数据集,请从列表中选择。")
+	}
+	lines := make([]loop.DatasetLine, len(rows))
+	for i, r := range rows {
+		lines[i] = loop.DatasetLine{Row: i + 1, IDNumber: r.IDNumber, Name: r.Name, Town: r.Town, Village: r.Village}
+		for _, c := range d.Columns {
+			lines[i].Cells = append(lines[i].Cells, strings.TrimSpace(r.Cells[c.Name]))
+		}
+		for name := range r.Cells {
+			if !slices.ContainsFunc(d.Columns, func(c casework.Column) bool { return c.Name == name }) {
+				return nil, bad("“" + d.Label + "”没有“" + name + "”这一列,请核对。")
+			}
+		}
+	}
+	return lines, nil
 }
 
 // MatchView says what a run of the rules found.
@@ -87,6 +124,23 @@ func (a *API) matching() {
 		}
 		return answer(LoadView(*rep), nil)
 	})
+	huma.Register(a.huma, op(http.MethodPost, "/datasets/{code}/rows", "push-rows", "matching", "Add rows to a dataset as they come up, and match the persons at once"),
+		func(ctx context.Context, in *struct {
+			Code string `path:"code" maxLength:"32"`
+			Body struct {
+				Rows []PushedRow `json:"rows" minItems:"1" maxItems:"1000"`
+			}
+		}) (*body[PushView], error) {
+			lines, err := pushedLines(in.Code, in.Body.Rows)
+			if err != nil {
+				return nil, wrap(err)
+			}
+			rep, found, err := a.Loop.PushRows(ctx, actor(ctx), in.Code, lines)
+			if err != nil {
+				return nil, wrap(err)
+			}
+			return answer(PushView{LoadView(*rep), matchView(found)}, nil)
+		})
 	huma.Register(a.huma, op(http.MethodPost, "/matching", "match", "matching", "Run the matching rules and make leads of what is new"),
 		func(ctx context.Context, in *struct {
 			On string `query:"on" maxLength:"10" doc:"The day, 2026-07-01; today where it is left out."`

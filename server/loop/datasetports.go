@@ -35,6 +35,8 @@ type ReadDatasets interface {
 	LastLoad(dataset string) (*Load, error)
 	// LoadRows hands over a load's rows in order of arrival.
 	LoadRows(load int64, fn func(LoadRow) error) error
+	// LoadRowsOf hands over a load's rows of some keys, in no order.
+	LoadRowsOf(load int64, keys []string, fn func(LoadRow) error) error
 	// EachBlind hands over the blind index values of a field of a kind, in no order.
 	EachBlind(kind, field string, fn func(index, id string) error) error
 	// FoundMatch returns what was found last under an id, or ErrNotFound.

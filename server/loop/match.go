@@ -39,8 +39,15 @@ func (l *Loop) Match(ctx context.Context, by casework.Actor, on string) (*MatchR
 	if err := by.May(casework.VerbMatch, casework.Subject{Kind: "dataset", Region: by.Region}); err != nil {
 		return nil, err
 	}
-	m := &matchRun{l: l, by: by, rep: &MatchReport{On: l.dayOr(on), Datasets: map[string]int{}}, homes: map[string]*Stored{}, due: map[string]string{}, subjects: map[casework.SourceRow]syncproto.Raw{}, keys: map[casework.SourceRow]string{}}
+	return l.match(ctx, by, on, nil)
+}
+
+// match runs the rules over everybody, or over some keys only. What everybody was matched up to is kept, so that what
+// changes behind it can be matched by itself, see MatchChanges.
+func (l *Loop) match(ctx context.Context, by casework.Actor, on string, keys []string) (*MatchReport, error) {
+	m := &matchRun{l: l, by: by, only: keys, rep: &MatchReport{On: l.dayOr(on), Datasets: map[string]int{}}, homes: map[string]*Stored{}, due: map[string]string{}, subjects: map[casework.SourceRow]syncproto.Raw{}, keys: map[casework.SourceRow]string{}}
 	var found []casework.Match
+	var upTo matched
 	err := l.store.Read(ctx, func(tx ReadTx) (err error) {
 		if m.standards, err = readStandards(tx); err != nil {
 			return err
@@ -52,8 +59,14 @@ func (l *Loop) Match(ctx context.Context, by casework.Actor, on string) (*MatchR
 		if m.matching, err = casework.NewMatching(data, by.Region, m.rep.On, m.standards); err != nil {
 			return err
 		}
-		found, m.rep.Skipped = m.matching.All(), m.matching.Skipped()
-		return nil
+		if keys != nil {
+			found = m.matching.Of(keys)
+		} else {
+			found = m.matching.All()
+			upTo, err = matchedNow(tx, by.Region)
+		}
+		m.rep.Skipped = m.matching.Skipped()
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -67,13 +80,17 @@ func (l *Loop) Match(ctx context.Context, by casework.Actor, on string) (*MatchR
 			return m.rep, err
 		}
 	}
-	return m.rep, nil
+	if keys != nil {
+		return m.rep, nil
+	}
+	return m.rep, l.keepMatched(ctx, by.Region, upTo)
 }
 
 // matchRun is one run.
 type matchRun struct {
 	l         *Loop
 	by        casework.Actor
+	only      []string // keys; nil for everybody
 	standards casework.Standards
 	matching  *casework.Matching
 	places    *places
@@ -99,8 +116,13 @@ func (m *matchRun) data(tx ReadTx) (*casework.Data, error) {
 		if err != nil {
 			return nil, err
 		}
-		rows := make([]casework.Row, 0, last.Rows)
-		err = tx.LoadRows(last.N, func(r LoadRow) error {
+		rows := []casework.Row{}
+		read := func(fn func(LoadRow) error) error { return tx.LoadRowsOf(last.N, m.only, fn) }
+		if m.only == nil {
+			rows = make([]casework.Row, 0, last.Rows)
+			read = func(fn func(LoadRow) error) error { return tx.LoadRows(last.N, fn) }
+		}
+		err = read(func(r LoadRow) error {
 			rows = append(rows, casework.Row{Line: r.Line, Key: r.Key, Values: r.Cells})
 			if r.Subject != nil {
 				at := casework.SourceRow{Dataset: set.Code, Line: r.Line}
@@ -124,8 +146,20 @@ func (m *matchRun) pool(tx ReadTx) ([]casework.PoolPerson, error) {
 		return nil, err
 	}
 	m.homes = homes
-	for id, s := range homes {
-		due, _, err := m.l.reviewDue(tx, s, m.standards)
+	if m.only != nil {
+		keys := map[string]bool{}
+		for _, k := range m.only {
+			keys[k] = true
+		}
+		pool = slices.DeleteFunc(pool, func(p casework.PoolPerson) bool { return !keys[p.Key] })
+	}
+	for i := range pool {
+		id := pool[i].Household
+		if _, judged := m.due[id]; judged {
+			continue
+		}
+		m.due[id] = ""
+		due, _, err := m.l.reviewDue(tx, homes[id], m.standards)
 		if unjudged(err) || err == nil && due == nil {
 			continue
 		}

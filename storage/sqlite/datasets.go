@@ -20,10 +20,23 @@ func (v *view) LastLoad(dataset string) (*loop.Load, error) {
 }
 
 func (v *view) LoadRows(load int64, fn func(loop.LoadRow) error) error {
-	return v.each(v.c.use("SELECT line, key, cells, subject FROM load_rows WHERE load = ? ORDER BY n").int(load), func(q *stmt) (bool, error) {
+	return v.loadRows(v.c.use("SELECT line, key, cells, subject FROM load_rows WHERE load = ? ORDER BY n").int(load), fn)
+}
+
+func (v *view) LoadRowsOf(load int64, keys []string, fn func(loop.LoadRow) error) error {
+	for _, key := range keys {
+		if err := v.loadRows(v.c.use("SELECT line, key, cells, subject FROM load_rows WHERE load = ? AND key = ? ORDER BY n").int(load).text(key), fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *view) loadRows(q *stmt, fn func(loop.LoadRow) error) error {
+	return v.each(q, func(q *stmt) (bool, error) {
 		r := loop.LoadRow{Line: int(q.get(0)), Key: q.str(1)}
 		if err := json.Unmarshal(q.view(2), &r.Cells); err != nil {
-			return false, fmt.Errorf("load %d, line %d: %w", load, r.Line, err)
+			return false, fmt.Errorf("line %d of a load: %w", r.Line, err)
 		}
 		if s := q.bytes(3); len(s) > 0 {
 			r.Subject = s
@@ -49,7 +62,7 @@ func (v *view) FoundMatch(id string) (*loop.FoundMatch, error) {
 
 func (t *tx) PutLoad(l *loop.Load) error {
 	if l.N != 0 {
-		return t.c.use("UPDATE loads SET rows = ?, done = ? WHERE n = ?").int(int64(l.Rows)).flag(l.Done).int(l.N).run()
+		return t.c.use("UPDATE loads SET sha256 = ?, rows = ?, done = ? WHERE n = ?").text(l.SHA256).int(int64(l.Rows)).flag(l.Done).int(l.N).run()
 	}
 	err := t.c.use("INSERT INTO loads (dataset, sha256, by, at, rows, done) VALUES (?, ?, ?, ?, ?, ?)").
 		text(l.Dataset).text(l.SHA256).text(l.By).int(l.At).int(int64(l.Rows)).flag(l.Done).run()

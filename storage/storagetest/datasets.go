@@ -43,6 +43,11 @@ func datasets(t *testing.T, s loop.Store) {
 		if !reflect.DeepEqual(got, rows) {
 			t.Errorf("%+v", got)
 		}
+		got = nil
+		e5 := tx.LoadRowsOf(first.N, []string{"nobody", rows[0].Key}, func(r loop.LoadRow) error { got = append(got, r); return nil })
+		if !reflect.DeepEqual(got, rows) { // both are of one key
+			t.Errorf("of a key: %+v", got)
+		}
 		m, e3 := tx.FoundMatch("m")
 		if !reflect.DeepEqual(m, &loop.FoundMatch{ID: "m", Print: "q", Lead: "k", At: 2}) {
 			t.Errorf("%+v", m)
@@ -55,6 +60,6 @@ func datasets(t *testing.T, s loop.Store) {
 		if seen["z"] != "zz" {
 			t.Errorf("%v", seen)
 		}
-		return errors.Join(e1, e2, e3, e4)
+		return errors.Join(e1, e2, e3, e4, e5)
 	})
 }

@@ -231,7 +231,7 @@ func (a *App) Close() error {
 
 // keepHouse does what has to be done from time to time, until ctx ends: every few seconds rotations of keys are carried
 // on; every minute the ledgers are sealed; every ten open groups are looked at again, workers are reminded of deadlines,
-// and photos that nothing refers to are swept; every hour reviews are opened whose time has come, graces begin
+// what has changed is matched, and photos that nothing refers to are swept; every hour reviews are opened whose time has come, graces begin
 // and end, and old tombstones are trimmed.
 func (a *App) keepHouse(ctx context.Context) {
 	tick, often := time.NewTicker(time.Minute), time.NewTicker(5*time.Second)
@@ -251,6 +251,7 @@ func (a *App) keepHouse(ctx context.Context) {
 		if minute%10 == 0 {
 			a.settle(ctx)
 			a.remind(ctx)
+			a.match(ctx)
 			a.sweep(ctx)
 		}
 		if minute%60 == 0 {
@@ -282,6 +283,14 @@ func (a *App) remind(ctx context.Context) {
 		a.cfg.Log.Error("remind of deadlines", "err", err)
 	} else if n > 0 {
 		a.cfg.Log.Info("reminded of deadlines", "n", n)
+	}
+}
+
+func (a *App) match(ctx context.Context) {
+	if n, err := a.Loop.MatchChanges(ctx); err != nil {
+		a.cfg.Log.Error("match what has changed", "err", err)
+	} else if n > 0 {
+		a.cfg.Log.Info("matched what has changed", "persons", n)
 	}
 }
 
