@@ -27,6 +27,7 @@ type Subject struct {
 	State     string
 	Surveyors []string
 	Owner     string // the evaluator of an evaluation
+	Also      string // another region that it concerns: the town that a household moves from
 }
 
 // Verb is something that can be done.
@@ -168,7 +169,7 @@ func (a Actor) reaches(s Scope, on Subject) bool {
 	case ScopeAll:
 		return true
 	case ScopeRegion:
-		return Covers(a.Region, on.Region)
+		return Covers(a.Region, on.Region) || on.Also != "" && Covers(a.Region, on.Also)
 	case ScopeDept:
 		return a.Dept != "" && (OfDepartment(on.Kind) && on.Dept == a.Dept || OfAllDepartments(on.Kind) && Covers(a.Region, on.Region))
 	case ScopeOwn:

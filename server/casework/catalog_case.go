@@ -213,3 +213,11 @@ var monitoring = &Kind{Name: "monitoring", Label: "防返贫监测", Bucket: Buc
 	server("reason", "认定理由", Text).sealed(), ref("decided_by", "认定人"), at("decided_at", "认定时间"), at("reclassified_at", "调整时间"),
 	at("removed_at", "风险消除时间"), server("removed_reason", "风险消除依据", Text).sealed(), server("state", "状态", Enum).of("state"),
 }}
+
+// A relocation is a root of its own at the desk of the town that takes over, or of the county; both towns see it.
+var relocationKind = &Kind{Name: "relocation", Label: "迁移接续", Bucket: BucketCase, Root: true, Owner: "from_town", Parent: "household", Fields: []Field{
+	ref("household", "家庭"), server("from_town", "迁出镇(街道)", Text), server("to_town", "迁入镇(街道)", Text), server("to_place", "迁入地(县外)", Text).upTo(100),
+	server("grid", "迁入网格", Text), server("reason", "迁移原因", Text).sealed(), ref("proposed_by", "提出人"), at("proposed_at", "提出时间"),
+	server("answer", "答复", Text).sealed(), ref("answered_by", "答复人"), at("answered_at", "答复时间"), server("last_paid", "本县发放至", Text), server("next_month", "迁入地起发月份", Text),
+	ref("periodic_review", "迁入后复核"), at("closed_at", "办结时间"), server("state", "状态", Enum).of("state"),
+}}

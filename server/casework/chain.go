@@ -137,3 +137,53 @@ func (m Moment) facts(fields map[string]any) (list []ChainFact) {
 	}
 	return list
 }
+
+// Help is what a household or a person has received by a measure: how often, how much in 分, and when last.
+type Help struct {
+	Measure string // a code of the list "measure"
+	Times   int
+	Amount  int64
+	Last    time.Time
+}
+
+// Received is the list of received help (幸福清单) out of the same records: what arrived or is on its way, in the order of
+// the catalog of measures. What failed or was recovered is not in it.
+func Received(records []ChainRecord) (list []Help) {
+	sums := map[string]*Help{}
+	for _, r := range records {
+		state, _ := r.Fields["state"].(string)
+		if r.Kind != "aid" || state != "disbursed" && state != "confirmed" {
+			continue
+		}
+		measure, _ := r.Fields["measure"].(string)
+		amount, _ := r.Fields["amount"].(int64)
+		text, _ := r.Fields["disbursed_at"].(string)
+		at, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			continue
+		}
+		h := sums[measure]
+		if h == nil {
+			h = &Help{Measure: measure}
+			sums[measure] = h
+		}
+		h.Times, h.Amount = h.Times+1, h.Amount+amount
+		if at.After(h.Last) {
+			h.Last = at
+		}
+	}
+	for _, m := range Measures {
+		if h := sums[m.Code]; h != nil {
+			list = append(list, *h)
+		}
+	}
+	return list
+}
+
+// OfPerson are the records of a household's chain that concern one of its members: his own, and those of all of it.
+func OfPerson(records []ChainRecord, person string) []ChainRecord {
+	return slices.DeleteFunc(slices.Clone(records), func(r ChainRecord) bool {
+		of, _ := r.Fields["person"].(string)
+		return of != "" && of != person
+	})
+}

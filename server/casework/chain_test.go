@@ -83,3 +83,25 @@ func TestChainSpeaksInWords(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// What was received is counted by measure, without what failed; a person's chain leaves the others of his household out.
+func TestReceivedHelp(t *testing.T) {
+	aid := func(id, measure, state, person, day string, amount int64) casework.ChainRecord {
+		f := map[string]any{"measure": measure, "state": state, "amount": amount, "approved_at": day + "T08:00:00+08:00", "disbursed_at": day + "T09:00:00+08:00"}
+		if person != "" {
+			f["person"] = person
+		}
+		return casework.ChainRecord{Kind: "aid", ID: id, Fields: f}
+	}
+	records := []casework.ChainRecord{aid("1", "dibao_cash", "confirmed", "", "2026-02-01", 52_000), aid("2", "dibao_cash", "disbursed", "", "2026-03-01", 52_000),
+		aid("3", "dibao_cash", "failed", "", "2026-04-01", 52_000), aid("4", "medical_aid", "confirmed", "p", "2026-01-05", 10_000), aid("5", "job_offer", "confirmed", "q", "2026-01-06", 0),
+		aid("6", "medical_aid", "recovered", "p", "2026-01-07", 10_000)}
+	list := casework.Received(records)
+	if len(list) != 3 || list[0].Measure != "dibao_cash" || list[0].Times != 2 || list[0].Amount != 104_000 || list[0].Last.Format("2006-01-02") != "2026-03-01" || list[1].Times != 1 {
+		t.Errorf("%+v", list)
+	}
+	own := casework.Received(casework.OfPerson(records, "p"))
+	if len(own) != 2 || own[1].Measure != "medical_aid" {
+		t.Errorf("%+v", own)
+	}
+}

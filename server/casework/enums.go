@@ -38,7 +38,7 @@ var Enums = map[string][]Term{
 	"data_mode":         {{"monthly", "按月推送"}, {"lookup", "按需查询"}},
 	"order_level":       {{"urge", "催办"}, {"supervise", "督办"}},
 	"aid_layer":         {{"basic", "基本生活救助"}, {"special", "专项救助"}, {"social", "社会力量帮扶"}},
-	"exit_cause":        {{"grace", "就业渐退"}, {"review", "复核退出"}, {"application", "申请结束"}},
+	"exit_cause":        {{"grace", "就业渐退"}, {"review", "复核退出"}, {"application", "申请结束"}, {"moved_out", "迁出本县"}},
 	"state": {{"new", "新线索"}, {"dispatched", "已派发"}, {"assigned", "已分派"}, {"visiting", "入户中"}, {"visited", "已入户"}, {"town_review", "镇级审核"},
 		{"returned", "已退回"}, {"proposed", "已提出处置"}, {"county_review", "县级核定"}, {"county_returned", "县级退回"}, {"conference", "一事一议"},
 		{"verified", "已核定"}, {"feedback_sent", "已反馈"}, {"closed", "已办结"}, {"transferred", "已转交"}, {"duplicate", "重复"},
@@ -47,7 +47,7 @@ var Enums = map[string][]Term{
 		{"supplement", "待补正"}, {"investigating", "调查中"}, {"preliminary", "已初审"}, {"publicizing", "公示中"}, {"objected", "公示有异议"},
 		{"reinvestigating", "重新调查"}, {"confirmed", "已确认"}, {"denied", "不予确认"}, {"terminated", "已终止"}, {"withdrawn", "已撤回申请"}, {"with_dept", "部门办理中"},
 		{"due", "待复核"}, {"maintain", "拟保持不变"}, {"adjust", "拟调整"}, {"grace", "拟渐退"}, {"exit_proposed", "拟退出"}, {"notified", "已告知"},
-		{"requested", "待审批"}, {"refused", "不予提供"}, {"ready", "待领取"}, {"fetched", "已领取"}, {"taken", "已签收"}, {"issued", "待答复"}, {"called", "已通知"}, {"held", "已召开"}, {"answered", "已答复"}, {"planned", "已登记"}, {"disbursed", "已发放"}, {"failed", "发放失败"}, {"recovered", "已追回"}, {"granted", "渐退待起"}, {"ended", "已退出"}, {"monitored", "退出后监测"},
+		{"requested", "待审批"}, {"refused", "不予提供"}, {"ready", "待领取"}, {"fetched", "已领取"}, {"taken", "已签收"}, {"moved", "已迁入"}, {"handed_over", "待迁入地接续"}, {"issued", "待答复"}, {"called", "已通知"}, {"held", "已召开"}, {"answered", "已答复"}, {"planned", "已登记"}, {"disbursed", "已发放"}, {"failed", "发放失败"}, {"recovered", "已追回"}, {"granted", "渐退待起"}, {"ended", "已退出"}, {"monitored", "退出后监测"},
 		{"posted", "公示中"}, {"expired", "公示期满"}, {"archived", "已撤下"}, {"received", "待处理"}, {"registered", "已登记"}, {"dismissed", "不予采纳"},
 		{"active", "有效"}, {"lost", "已报失"}, {"stolen", "已报被盗"}, {"retiring", "待停用"}, {"retired", "已停用"}, {"frozen", "已冻结"}, {"revoked", "已禁用"}},
 }

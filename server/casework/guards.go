@@ -39,6 +39,9 @@ type Facts struct {
 	// Of shared data: whether the actor belongs to the unit that gives it, or asked for it.
 	GivesData, AsksData bool
 	Counted             bool // as many rows arrived as were sent
+	// Of a relocation: on whose side the actor stands, and the months that are paid.
+	Receives, Sends     bool
+	LastPaid, NextMonth string // "2026-07", "" for none
 	// Of an evaluation.
 	Unassessed int // households of the sample without an assessment
 }
@@ -64,6 +67,10 @@ var guards = map[string]func(Facts) error{
 	"urged_by_town":        urgedByTown,
 	"gives_data":           givesData,
 	"assessed":             assessed,
+	"receives":             receives,
+	"receives_reasoned":    both(receives, reasoned),
+	"sends_reasoned":       both(sends, reasoned),
+	"seamless":             seamless,
 	"gives_data_reasoned":  both(givesData, reasoned),
 	"asks_data":            asksData,
 	"asks_data_reasoned":   both(asksData, reasoned),

@@ -272,6 +272,18 @@ func ExampleMachine_String() {
 	// (none)           include        -> active           dept_officer [reasoned]
 	// active           reclassify     -> active           dept_officer [reasoned]
 	// active           remove         -> ended            dept_officer [reasoned]
+	//
+	// relocation (迁移接续)
+	// (none)           propose        -> proposed         town_reviewer, town_leader, bureau_officer [reasoned]
+	// proposed         accept         -> moved            town_reviewer, town_leader, bureau_officer [receives]
+	// proposed         decline        -> declined         town_reviewer, town_leader, bureau_officer [receives_reasoned]
+	// declined         accept         -> moved            bureau_officer [reasoned]
+	// proposed         drop           -> cancelled        town_reviewer, town_leader, bureau_officer [sends_reasoned]
+	// declined         drop           -> cancelled        town_reviewer, town_leader, bureau_officer [sends_reasoned]
+	// (none)           hand_over      -> handed_over      bureau_officer [reasoned]
+	// handed_over      confirm        -> closed           bureau_officer [seamless]
+	// handed_over      drop           -> cancelled        bureau_officer [reasoned]
+	// moved            finish         -> closed           system
 }
 
 // willing are facts under which every guard holds.

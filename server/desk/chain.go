@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"net/http"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -30,7 +31,20 @@ type ChainView struct {
 	Members    int64       `json:"members,omitempty"`
 	Categories []string    `json:"categories" doc:"Labels of what the household receives now."`
 	AsOf       string      `json:"as_of"`
+	Person     string      `json:"person,omitempty" doc:"Of a person's chain."`
+	Name       string      `json:"name,omitempty" doc:"The person's name, for those who may open it."`
+	Received   []HelpView  `json:"received" doc:"The list of received help, by measure."`
 	Events     []ChainLine `json:"events" doc:"Oldest first."`
+}
+
+// HelpView is what was received by a measure.
+type HelpView struct {
+	Measure string `json:"measure"`
+	Label   string `json:"label"`
+	Times   int    `json:"times"`
+	Amount  int64  `json:"amount,omitempty" doc:"分, in all."`
+	Yuan    string `json:"yuan,omitempty" doc:"The same in words."`
+	Last    string `json:"last" doc:"The day on which it was received last."`
 }
 
 // ChainLine is something that happened.
@@ -57,20 +71,23 @@ type chainFile struct {
 }
 
 func (a *API) chains() {
-	get := op(http.MethodGet, "/households/{id}/chain", "get-chain", "households", "Everything that happened to a household, from its first lead to today; as a page to print with format=html")
-	get.Responses = map[string]*huma.Response{"200": {Description: "The aid chain, as JSON or as a page.", Content: map[string]*huma.MediaType{
-		"application/json": {Schema: a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[ChainView](), true, "")}, "text/html": {}}}}
-	huma.Register(a.huma, get, func(ctx context.Context, in *struct {
-		ID     string `path:"id" maxLength:"64"`
-		Format string `query:"format" enum:"json,html" default:"json"`
-	}) (*chainFile, error) {
-		c, err := a.Loop.Chain(ctx, actor(ctx), in.ID)
-		if err != nil {
-			return nil, wrap(err)
-		}
-		out, err := chainAs(in.Format, chainView(c))
-		return out, wrap(err)
-	})
+	for path, chain := range map[string]func(context.Context, casework.Actor, string) (*loop.Chain, error){"households": a.Loop.Chain, "persons": a.Loop.PersonChain} {
+		of := strings.TrimSuffix(path, "s")
+		get := op(http.MethodGet, "/"+path+"/{id}/chain", "get-"+of+"-chain", "households", "Everything that happened to a "+of+", from the first lead to today, and what help was received; as a page to print with format=html")
+		get.Responses = map[string]*huma.Response{"200": {Description: "The aid chain, as JSON or as a page.", Content: map[string]*huma.MediaType{
+			"application/json": {Schema: a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[ChainView](), true, "")}, "text/html": {}}}}
+		huma.Register(a.huma, get, func(ctx context.Context, in *struct {
+			ID     string `path:"id" maxLength:"64"`
+			Format string `query:"format" enum:"json,html" default:"json"`
+		}) (*chainFile, error) {
+			c, err := chain(ctx, actor(ctx), in.ID)
+			if err != nil {
+				return nil, wrap(err)
+			}
+			out, err := chainAs(in.Format, chainView(c))
+			return out, wrap(err)
+		})
+	}
 }
 
 func chainAs(format string, v ChainView) (*chainFile, error) {
@@ -86,7 +103,18 @@ func chainAs(format string, v ChainView) (*chainFile, error) {
 func chainView(c *loop.Chain) ChainView {
 	text := func(name string) string { s, _ := c.Household.Fields[name].(string); return s }
 	v := ChainView{Household: c.Household.Ref.ID, Code: text("code"), Head: text("head_name"), Place: c.Place, AsOf: millis(c.AsOf.UnixMilli()),
-		Categories: []string{}, Events: []ChainLine{}}
+		Categories: []string{}, Events: []ChainLine{}, Received: []HelpView{}}
+	if c.Person != nil {
+		v.Person = c.Person.Ref.ID
+		v.Name, _ = c.Person.Fields["name"].(string)
+	}
+	for _, h := range c.Received {
+		r := HelpView{h.Measure, casework.Label("measure", h.Measure), h.Times, h.Amount, "", h.Last.Format(time.DateOnly)}
+		if h.Amount > 0 {
+			r.Yuan = casework.Yuan(h.Amount)
+		}
+		v.Received = append(v.Received, r)
+	}
 	v.Members, _ = c.Household.Fields["members_count"].(int64)
 	codes, _ := c.Household.Fields["categories"].([]any)
 	for _, code := range codes {

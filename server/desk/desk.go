@@ -75,6 +75,7 @@ func Mount(app *fiber.App, o Options) *API {
 	a.reviews()
 	a.settlements()
 	a.households()
+	a.relocations()
 	a.chains()
 	a.standards()
 	a.matching()

@@ -72,3 +72,32 @@ func moved(m *loop.Merged, err error) (*body[MovedView], error) {
 	}
 	return answer(MovedView{m.Conflicts, m.Persons, m.Reassign}, nil)
 }
+
+// relocations are the operations of a household's move, as both ends see it.
+func (a *API) relocations() {
+	huma.Register(a.huma, op(http.MethodPost, "/relocations", "propose-relocation", "households", "Propose that a household moves to another town, or hand it over to a place outside of the county"),
+		func(ctx context.Context, in *struct {
+			Body struct {
+				Household string `json:"household" minLength:"1" maxLength:"64"`
+				ToTown    string `json:"to_town,omitempty" maxLength:"12" doc:"Of the county."`
+				ToPlace   string `json:"to_place,omitempty" maxLength:"100" doc:"Outside of it, in words; by the bureau."`
+				Reason    string `json:"reason" minLength:"1" maxLength:"1000" doc:"Sealed."`
+			}
+		}) (*body[Made], error) {
+			id, err := a.Loop.ProposeRelocation(ctx, actor(ctx), loop.RelocationInput(in.Body))
+			return answer(Made{id}, err)
+		})
+	huma.Register(a.huma, op(http.MethodPost, "/relocations/{id}/{action}", "step-relocation", "households", "Accept or decline a household as the town that takes over, drop its move, or confirm that another county pays"),
+		func(ctx context.Context, in *struct {
+			ID     string `path:"id" maxLength:"64"`
+			Action string `path:"action" enum:"accept,decline,drop,confirm"`
+			Body   struct {
+				Grid      string `json:"grid,omitempty" maxLength:"16" doc:"With accept."`
+				NextMonth string `json:"next_month,omitempty" maxLength:"7" doc:"With confirm: the first month paid there, 2026-07."`
+				Text      string `json:"text,omitempty" maxLength:"1000" doc:"Sealed; needed with decline and drop."`
+			}
+		}) (*empty, error) {
+			b := in.Body
+			return done(a.Loop.StepRelocation(ctx, actor(ctx), loop.RelocationStep{Relocation: in.ID, Action: in.Action, Grid: b.Grid, NextMonth: b.NextMonth, Text: b.Text}))
+		})
+}

@@ -58,7 +58,7 @@ type listInput struct {
 var Lists = map[string]string{"leads": "lead", "visits": "visit", "dispositions": "disposition", "referrals": "referral", "tasks": "task",
 	"conflicts": "conflict", "amendments": "amendment", "applications": "application", "periodic-reviews": "periodic_review",
 	"exits": "exit", "publications": "publication", "objections": "objection", "aid": "aid", "meetings": "meeting", "resolutions": "resolution",
-	"orders": "order", "data-needs": "data_need", "data-packages": "data_package", "evaluations": "evaluation", "monitoring": "monitoring"}
+	"orders": "order", "data-needs": "data_need", "data-packages": "data_package", "evaluations": "evaluation", "monitoring": "monitoring", "relocations": "relocation"}
 
 func (a *API) queues() {
 	for name, kind := range Lists {

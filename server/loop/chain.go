@@ -9,9 +9,12 @@ import (
 	"aidloop/syncproto"
 )
 
-// Chain is a household's aid chain: everything that happened to it from its first lead on, in the order of time.
+// Chain is the aid chain of a household or a person: everything that happened to it from its first lead on, in the order of
+// time, and what help was received.
 type Chain struct {
 	Household Entity
+	Person    *Entity // of a person's chain
+	Received  []casework.Help
 	Place     string // the town's and the village's name
 	AsOf      time.Time
 	Events    []casework.ChainEvent
@@ -22,9 +25,34 @@ type Chain struct {
 // in its events. The household's own sealed fields are opened for whoever may, which is audited. A visit stands at its time
 // corrected for the phone's clock.
 func (l *Loop) Chain(ctx context.Context, by casework.Actor, household string) (*Chain, error) {
+	return l.chainOf(ctx, by, func(*work, *group) (string, *draft, error) { return household, nil, nil })
+}
+
+// PersonChain tells the aid chain of one person: what concerned him, and what concerned his whole household.
+func (l *Loop) PersonChain(ctx context.Context, by casework.Actor, person string) (*Chain, error) {
+	return l.chainOf(ctx, by, func(w *work, g *group) (string, *draft, error) {
+		p, err := g.visible(by, casework.VerbReadCase, syncproto.Ref{Kind: "person", ID: person})
+		if err == nil && p.rec.Body.Has(mergedInto) {
+			p, err = g.standing(p)
+		}
+		if err != nil {
+			return "", nil, err
+		}
+		if p.rec.Root.Kind != "household" {
+			return "", nil, ErrNotFound
+		}
+		return p.rec.Root.ID, p, nil
+	})
+}
+
+func (l *Loop) chainOf(ctx context.Context, by casework.Actor, whose func(*work, *group) (household string, person *draft, err error)) (*Chain, error) {
 	var out *Chain
 	err := l.run(ctx, func(w *work) error {
 		g := w.newGroup()
+		household, person, err := whose(w, g)
+		if err != nil {
+			return err
+		}
 		d, err := g.visible(by, casework.VerbReadCase, syncproto.Ref{Kind: "household", ID: household})
 		if err == nil && d.rec.Body.Has(mergedInto) {
 			if d, err = g.standing(d); err == nil {
@@ -34,13 +62,13 @@ func (l *Loop) Chain(ctx context.Context, by casework.Actor, household string) (
 		if err != nil {
 			return err
 		}
-		out, err = w.chain(g, by, d)
+		out, err = w.chain(g, by, d, person)
 		return err
 	})
 	return out, err
 }
 
-func (w *work) chain(g *group, by casework.Actor, d *draft) (*Chain, error) {
+func (w *work) chain(g *group, by casework.Actor, d, person *draft) (*Chain, error) {
 	ring := &syncproto.Keyring{}
 	if by.May(casework.VerbReadSealed, subjectOf("household", d.bucket, d.rec.Body)) == nil {
 		var err error
@@ -54,7 +82,11 @@ func (w *work) chain(g *group, by casework.Actor, d *draft) (*Chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	out.Events = casework.Chain(records)
+	if person != nil {
+		e := w.entity(ring, person.rec)
+		out.Person, records = &e, casework.OfPerson(records, person.rec.ID)
+	}
+	out.Events, out.Received = casework.Chain(records), casework.Received(records)
 	for _, e := range out.Events {
 		if err := w.name(out.Names, e.By); err != nil {
 			return nil, err

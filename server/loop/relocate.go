@@ -27,21 +27,37 @@ func (l *Loop) MoveHousehold(ctx context.Context, by casework.Actor, household, 
 		if err := w.gridFor(by, d, grid); err != nil {
 			return err
 		}
-		bucket := syncproto.BucketGrid + grid
 		from := d.bucket
-		if err := g.moveRoot(ref, ref, bucket); err != nil {
-			return err
-		}
-		if _, err := g.serverSet(ref, map[string]any{"town": grid[:9] + "000", "village": grid[:12], "grid": grid}); err != nil {
-			return err
-		}
-		if err := g.relink(d, out); err != nil {
+		if err := g.moveHome(d, grid, out); err != nil {
 			return err
 		}
 		w.auditBy(by, "move_household", ref, ref, map[string]any{"from": gridOf(from), "to": grid, "reason": reason})
 		return g.commit()
 	})
 	return out, err
+}
+
+// moveHome takes a household with everything under it to a grid.
+func (g *group) moveHome(d *draft, grid string, out *Merged) error {
+	ref := d.rec.Ref
+	if err := g.moveRoot(ref, ref, syncproto.BucketGrid+grid); err != nil {
+		return err
+	}
+	if _, err := g.serverSet(ref, map[string]any{"town": grid[:9] + "000", "village": grid[:12], "grid": grid}); err != nil {
+		return err
+	}
+	leads, err := g.under(ref, "lead", casework.LeadsRunning...)
+	if err != nil {
+		return err
+	}
+	for _, lead := range leads { // whose clock goes on
+		if town := casework.TownOf(grid); lead.rec.Body.Str("town") != town {
+			if _, err := g.serverSet(lead.rec.Ref, map[string]any{"town": town}); err != nil {
+				return err
+			}
+		}
+	}
+	return g.relink(d, out)
 }
 
 // gridFor insists on another grid, in a village on record, that the caller may move to.

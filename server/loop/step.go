@@ -14,7 +14,7 @@ var machines = map[string]*casework.Machine{
 	"referral": casework.ReferralMachine, "task": casework.TaskMachine, "conflict": casework.ConflictMachine, "amendment": casework.AmendmentMachine,
 	"application": casework.ApplicationMachine, "periodic_review": casework.PeriodicReviewMachine, "exit": casework.ExitMachine,
 	"publication": casework.PublicationMachine, "objection": casework.ObjectionMachine, "aid": casework.AidMachine,
-	"meeting": casework.MeetingMachine, "resolution": casework.ResolutionMachine, "order": casework.OrderMachine, "data_need": casework.DataNeedMachine, "data_package": casework.DataPackageMachine, "evaluation": casework.EvaluationMachine, "monitoring": casework.MonitoringMachine,
+	"meeting": casework.MeetingMachine, "resolution": casework.ResolutionMachine, "order": casework.OrderMachine, "data_need": casework.DataNeedMachine, "data_package": casework.DataPackageMachine, "evaluation": casework.EvaluationMachine, "monitoring": casework.MonitoringMachine, "relocation": casework.RelocationMachine,
 }
 
 // step takes a record one transition on and writes the fields that go with it. Sets of the server on its own account
@@ -206,6 +206,8 @@ func subjectOf(kind, bucket string, body syncproto.Object) casework.Subject {
 		s.Dept = body.Str("dept")
 	case "visit":
 		s.Surveyors = surveyors(body)
+	case "relocation":
+		s.Also = body.Str("from_town")
 	case "evaluation":
 		s.Owner = body.Str("evaluator")
 	}

@@ -28,6 +28,7 @@ type deviceCmd struct {
 	Sync      syncCmd        `cmd:"" help:"Exchange with the server, then send photos."`
 	Status    statusCmd      `cmd:"" help:"Say what is only on this phone and what needs attention."`
 	Conflicts conflictsCmd   `cmd:"" help:"List values that somebody else wrote at the same time."`
+	Chain     chainCmd       `cmd:"" help:"Tell a household's aid chain from what the phone holds, offline."`
 	Export    exportCmd      `cmd:"" help:"Write what is only on this phone into a bundle, to be carried to the server."`
 	Import    importReplyCmd `cmd:"" help:"Take the server's reply to a bundle."`
 	Settle    settleCmd      `cmd:"" help:"Settle a conflict, offline: keep what stands, or take what lost."`
