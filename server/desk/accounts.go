@@ -28,18 +28,21 @@ type userInput struct {
 }
 
 func (a *API) accounts() {
-	huma.Register(a.huma, op(http.MethodGet, "/users", "list-users", "accounts", "List the accounts of your region"),
+	listing(a, op(http.MethodGet, "/users", "list-users", "accounts", "List the accounts of your region"), "账号",
 		func(ctx context.Context, in *struct {
+			AsTable
 			Region string `query:"region" maxLength:"16"`
+			Role   string `query:"role" maxLength:"32"`
+			Word   string `query:"word" maxLength:"64" doc:"In the login or the name."`
 			After  string `query:"after" maxLength:"64"`
 			Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
-		}) (*body[People], error) {
-			users, next, err := a.Loop.Users(ctx, actor(ctx), in.Region, in.After, in.Limit)
+		}) (People, []Person, error) {
+			users, next, err := a.Loop.Users(ctx, actor(ctx), loop.UserFilter{Region: in.Region, Role: in.Role, Word: in.Word, After: in.After, Limit: in.Limit})
 			out := People{Items: make([]Person, len(users)), Next: next}
 			for i := range users {
 				out.Items[i] = person(&users[i])
 			}
-			return answer(out, err)
+			return out, out.Items, err
 		})
 	huma.Register(a.huma, op(http.MethodPost, "/users", "create-user", "accounts", "Create an account"),
 		func(ctx context.Context, in *struct {

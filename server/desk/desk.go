@@ -71,10 +71,10 @@ func Mount(app *fiber.App, o Options) *API {
 	a := &API{Options: o, huma: humafiber.New(app, cfg)}
 	a.huma.UseMiddleware(a.authenticate)
 	a.sessions()
+	a.households() // before the lists, whose addresses would take its own
 	a.queues()
 	a.reviews()
 	a.settlements()
-	a.households()
 	a.relocations()
 	a.chains()
 	a.standards()

@@ -17,18 +17,18 @@ import (
 
 // DeviceView is an enrolled phone.
 type DeviceView struct {
-	ID       string `json:"id"`
-	User     string `json:"user"`
-	Name     string `json:"name"`
-	State    string `json:"state" enum:"active,retiring,retired,lost,stolen,revoked,frozen"`
-	Reason   string `json:"reason,omitempty" doc:"Why it is in its state."`
-	Since    string `json:"since,omitempty" doc:"Since when it is in its state."`
-	Changes  uint64 `json:"changes" doc:"The last change of the phone that is on record."`
-	Enrolled string `json:"enrolled"`
-	Seen     string `json:"seen" doc:"When it was last heard of, to within 6 hours; a phone that is silent for long may hold work."`
-	Unsent   uint64 `json:"unsent" doc:"Changes that it last said it holds and that are not on record. It may have captured more since."`
-	Photos   int64  `json:"photos_unsent" doc:"Photos that it last said wait on it."`
-	Erased   string `json:"erased,omitempty" doc:"When the phone said that its rows and keys are gone. It is the phone's word: erasing works only on phones that come by and cooperate."`
+	ID       string `json:"id" zh:"编号"`
+	User     string `json:"user" zh:"使用人"`
+	Name     string `json:"name" zh:"名称"`
+	State    string `json:"state" zh:"状态" enum:"active,retiring,retired,lost,stolen,revoked,frozen"`
+	Reason   string `json:"reason,omitempty" zh:"原因" doc:"Why it is in its state."`
+	Since    string `json:"since,omitempty" zh:"自" doc:"Since when it is in its state."`
+	Changes  uint64 `json:"changes" zh:"已收到" doc:"The last change of the phone that is on record."`
+	Enrolled string `json:"enrolled" zh:"登记时间"`
+	Seen     string `json:"seen" zh:"最近联系" doc:"When it was last heard of, to within 6 hours; a phone that is silent for long may hold work."`
+	Unsent   uint64 `json:"unsent" zh:"未上传" doc:"Changes that it last said it holds and that are not on record. It may have captured more since."`
+	Photos   int64  `json:"photos_unsent" zh:"未上传照片" doc:"Photos that it last said wait on it."`
+	Erased   string `json:"erased,omitempty" zh:"已清除" doc:"When the phone said that its rows and keys are gone. It is the phone's word: erasing works only on phones that come by and cooperate."`
 }
 
 func deviceView(d loop.Device) DeviceView {
@@ -41,24 +41,24 @@ func deviceView(d loop.Device) DeviceView {
 // GridDeviceView is a phone that holds a grid, or may still hold work of it.
 type GridDeviceView struct {
 	DeviceView
-	UserName string `json:"user_name"`
-	Granted  bool   `json:"granted" doc:"False: the grant has ended within the last 30 days."`
-	Silent   int    `json:"silent_days" doc:"Whole days since the phone was last heard of."`
-	Tasks    int    `json:"open_tasks" doc:"Open tasks of its user: work that may lie on the phone."`
-	Held     int    `json:"held" doc:"What it sent and waits for people."`
+	UserName string `json:"user_name" zh:"姓名"`
+	Granted  bool   `json:"granted" zh:"有授权" doc:"False: the grant has ended within the last 30 days."`
+	Silent   int    `json:"silent_days" zh:"未联系天数" doc:"Whole days since the phone was last heard of."`
+	Tasks    int    `json:"open_tasks" zh:"待办任务" doc:"Open tasks of its user: work that may lie on the phone."`
+	Held     int    `json:"held" zh:"待处理" doc:"What it sent and waits for people."`
 }
 
 // HeldView is a group that waits for somebody's word.
 type HeldView struct {
-	Device  string   `json:"device"`
-	Dseq    uint64   `json:"dseq"`
-	User    string   `json:"user"`
-	Code    string   `json:"code"`
-	Reason  string   `json:"reason"`
-	Root    string   `json:"root,omitempty"`
-	Records []string `json:"records,omitempty"`
-	At      string   `json:"at"`
-	Expires string   `json:"expires"`
+	Device  string   `json:"device" zh:"设备"`
+	Dseq    uint64   `json:"dseq" zh:"序号"`
+	User    string   `json:"user" zh:"使用人"`
+	Code    string   `json:"code" zh:"代码"`
+	Reason  string   `json:"reason" zh:"原因"`
+	Root    string   `json:"root,omitempty" zh:"所属"`
+	Records []string `json:"records,omitempty" zh:"记录"`
+	At      string   `json:"at" zh:"收到时间"`
+	Expires string   `json:"expires" zh:"最迟处理"`
 }
 
 func heldView(h loop.Held) HeldView {
@@ -66,27 +66,29 @@ func heldView(h loop.Held) HeldView {
 }
 
 func (a *API) devices() {
-	huma.Register(a.huma, op(http.MethodGet, "/devices", "list-devices", "devices", "List a user's phones"),
+	listing(a, op(http.MethodGet, "/devices", "list-devices", "devices", "List a user's phones"), "设备",
 		func(ctx context.Context, in *struct {
+			AsTable
 			User string `query:"user" required:"true" maxLength:"64"`
-		}) (*body[[]DeviceView], error) {
+		}) ([]DeviceView, []DeviceView, error) {
 			list, err := a.Loop.Devices(ctx, actor(ctx), in.User)
 			out := make([]DeviceView, len(list))
 			for i, d := range list {
 				out[i] = deviceView(d)
 			}
-			return answer(out, err)
+			return out, out, err
 		})
-	huma.Register(a.huma, op(http.MethodGet, "/grids/{grid}/devices", "list-grid-devices", "devices", "List the phones of a grid, the longest silent first, before something is moved or wiped"),
+	listing(a, op(http.MethodGet, "/grids/{grid}/devices", "list-grid-devices", "devices", "List the phones of a grid, the longest silent first, before something is moved or wiped"), "网格设备",
 		func(ctx context.Context, in *struct {
+			AsTable
 			Grid string `path:"grid" maxLength:"16"`
-		}) (*body[[]GridDeviceView], error) {
+		}) ([]GridDeviceView, []GridDeviceView, error) {
 			list, err := a.Loop.GridDevices(ctx, actor(ctx), in.Grid)
 			out := make([]GridDeviceView, len(list))
 			for i, d := range list {
 				out[i] = GridDeviceView{deviceView(d.Device), d.UserName, d.Granted, d.Silent, d.Tasks, d.Held}
 			}
-			return answer(out, err)
+			return out, out, err
 		})
 	huma.Register(a.huma, op(http.MethodPost, "/devices/{id}/revoke", "revoke-device", "devices", "Shut a lost or stolen phone out"),
 		func(ctx context.Context, in *userInput) (*empty, error) {
@@ -94,29 +96,30 @@ func (a *API) devices() {
 		})
 	a.deviceSteps()
 	a.held()
-	huma.Register(a.huma, op(http.MethodGet, "/audit", "list-audit", "devices", "Who did what"),
+	listing(a, op(http.MethodGet, "/audit", "list-audit", "devices", "Who did what"), "审计",
 		func(ctx context.Context, in *struct {
+			AsTable
 			Before int64 `query:"before" minimum:"0" doc:"Entries older than this id."`
 			Limit  int   `query:"limit" minimum:"1" maximum:"500" default:"100"`
-		}) (*body[[]AuditView], error) {
+		}) ([]AuditView, []AuditView, error) {
 			list, err := a.Loop.AuditTrail(ctx, actor(ctx), in.Before, in.Limit)
 			out := make([]AuditView, len(list))
 			for i, e := range list {
 				out[i] = AuditView{e.ID, millis(e.At), e.Actor, e.Role, e.Verb, e.Ref.String(), e.Root.String(), e.Details}
 			}
-			return answer(out, err)
+			return out, out, err
 		})
 }
 
 func (a *API) held() {
-	huma.Register(a.huma, op(http.MethodGet, "/held", "list-held", "devices", "List what phones sent and could not be applied"),
-		func(ctx context.Context, _ *empty) (*body[[]HeldView], error) {
+	listing(a, op(http.MethodGet, "/held", "list-held", "devices", "List what phones sent and could not be applied"), "待处理",
+		func(ctx context.Context, _ *struct{ AsTable }) ([]HeldView, []HeldView, error) {
 			list, err := a.Loop.HeldGroups(ctx, actor(ctx))
 			out := make([]HeldView, len(list))
 			for i, h := range list {
 				out[i] = heldView(h)
 			}
-			return answer(out, err)
+			return out, out, err
 		})
 	huma.Register(a.huma, op(http.MethodPost, "/held/{device}/{dseq}/{action}", "decide-held", "devices", "Judge a held group again, or reject it"),
 		func(ctx context.Context, in *struct {
@@ -137,14 +140,14 @@ func (a *API) held() {
 
 // AuditView is one audit entry.
 type AuditView struct {
-	ID      int64         `json:"id"`
-	At      string        `json:"at"`
-	Actor   string        `json:"actor"`
-	Role    string        `json:"role"`
-	Verb    string        `json:"verb"`
-	Record  string        `json:"record,omitempty"`
-	Root    string        `json:"root,omitempty"`
-	Details syncproto.Raw `json:"details,omitempty"`
+	ID      int64         `json:"id" zh:"编号"`
+	At      string        `json:"at" zh:"时间"`
+	Actor   string        `json:"actor" zh:"人员"`
+	Role    string        `json:"role" zh:"岗位"`
+	Verb    string        `json:"verb" zh:"操作"`
+	Record  string        `json:"record,omitempty" zh:"记录"`
+	Root    string        `json:"root,omitempty" zh:"所属"`
+	Details syncproto.Raw `json:"details,omitempty" zh:"详情"`
 }
 
 // evidence serves photos and signatures. It is outside huma, since it streams.

@@ -18,8 +18,8 @@ type MovedView struct {
 
 // Twin is somebody on record in more than one household.
 type Twin struct {
-	Persons    []string `json:"persons"`
-	Households []string `json:"households"`
+	Persons    []string `json:"persons" zh:"人员"`
+	Households []string `json:"households" zh:"家庭"`
 }
 
 // Twins is a page of them.
@@ -29,11 +29,12 @@ type Twins struct {
 }
 
 func (a *API) households() {
-	huma.Register(a.huma, op(http.MethodGet, "/households/duplicates", "list-duplicates", "households", "List people on record in more than one household"),
+	listing(a, op(http.MethodGet, "/households/duplicates", "list-duplicates", "households", "List people on record in more than one household"), "重复人员",
 		func(ctx context.Context, in *struct {
+			AsTable
 			After string `query:"after" maxLength:"128"`
 			Limit int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
-		}) (*body[Twins], error) {
+		}) (Twins, []Twin, error) {
 			list, next, err := a.Loop.Duplicates(ctx, actor(ctx), in.After, in.Limit)
 			out := Twins{Items: make([]Twin, len(list)), Next: next}
 			for i, t := range list {
@@ -42,7 +43,7 @@ func (a *API) households() {
 					out.Items[i].Persons = append(out.Items[i].Persons, p.ID)
 				}
 			}
-			return answer(out, err)
+			return out, out.Items, err
 		})
 	huma.Register(a.huma, op(http.MethodPost, "/households/{id}/merge", "merge-households", "households", "Merge another household into this one; both histories are kept"),
 		func(ctx context.Context, in *struct {

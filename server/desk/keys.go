@@ -43,12 +43,12 @@ type MissingView struct {
 
 // Rotation is a key that was rotated, or is being.
 type Rotation struct {
-	Bucket  string `json:"bucket"`
-	Version uint64 `json:"version"`
-	Pending bool   `json:"pending" doc:"Not every household's key is wrapped anew yet."`
-	Done    int64  `json:"done" doc:"Households and leads whose key was wrapped anew."`
-	Cases   bool   `json:"cases" doc:"New values of these households are sealed under new keys."`
-	Begun   string `json:"begun"`
+	Bucket  string `json:"bucket" zh:"范围"`
+	Version uint64 `json:"version" zh:"版本"`
+	Pending bool   `json:"pending" zh:"进行中" doc:"Not every household's key is wrapped anew yet."`
+	Done    int64  `json:"done" zh:"已完成" doc:"Households and leads whose key was wrapped anew."`
+	Cases   bool   `json:"cases" zh:"含案件密钥" doc:"New values of these households are sealed under new keys."`
+	Begun   string `json:"begun" zh:"开始时间"`
 }
 
 type reasonBody struct {
@@ -137,16 +137,17 @@ func (a *API) keys() {
 		}) (*empty, error) {
 			return done(a.Loop.RotateCaseKey(ctx, actor(ctx), syncproto.Ref{Kind: in.Kind, ID: in.ID}, in.Body.Reason))
 		})
-	huma.Register(a.huma, op(http.MethodGet, "/keys/rotations", "list-rotations", "keys", "List rotated keys and how far their rotation has come"),
+	listing(a, op(http.MethodGet, "/keys/rotations", "list-rotations", "keys", "List rotated keys and how far their rotation has come"), "密钥轮换",
 		func(ctx context.Context, in *struct {
+			AsTable
 			After string `query:"after" maxLength:"96" doc:"The last bucket of the former page."`
 			Limit int    `query:"limit" minimum:"1" maximum:"500" default:"100"`
-		}) (*body[[]Rotation], error) {
+		}) ([]Rotation, []Rotation, error) {
 			list, err := a.Loop.Rotations(ctx, actor(ctx), in.After, in.Limit)
 			out := make([]Rotation, len(list))
 			for i, v := range list {
 				out[i] = Rotation{v.Bucket, v.Version, v.Pending, v.Done, v.Cases, millis(v.Begun)}
 			}
-			return answer(out, err)
+			return out, out, err
 		})
 }

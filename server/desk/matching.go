@@ -15,12 +15,12 @@ import (
 
 // DatasetView is a list that a department shares for matching.
 type DatasetView struct {
-	Code    string       `json:"code"`
-	Label   string       `json:"label"`
-	Dept    string       `json:"dept"`
-	Columns []ColumnView `json:"columns" doc:"Behind 身份证号; 姓名, 镇街 and 村社区 may stand beside them."`
-	Loaded  string       `json:"loaded,omitempty" doc:"When the newest list was loaded."`
-	Rows    int          `json:"rows,omitempty"`
+	Code    string       `json:"code" zh:"代码"`
+	Label   string       `json:"label" zh:"名称"`
+	Dept    string       `json:"dept" zh:"部门"`
+	Columns []ColumnView `json:"columns" zh:"列" doc:"Behind 身份证号; 姓名, 镇街 and 村社区 may stand beside them."`
+	Loaded  string       `json:"loaded,omitempty" zh:"最近导入" doc:"When the newest list was loaded."`
+	Rows    int          `json:"rows,omitempty" zh:"行数"`
 }
 
 // ColumnView is one column.
@@ -97,14 +97,14 @@ type RefusedMatchView struct {
 }
 
 func (a *API) matching() {
-	huma.Register(a.huma, op(http.MethodGet, "/datasets", "list-datasets", "matching", "List the datasets that you may load, with their columns"),
-		func(ctx context.Context, _ *empty) (*body[[]DatasetView], error) {
+	listing(a, op(http.MethodGet, "/datasets", "list-datasets", "matching", "List the datasets that you may load, with their columns"), "数据集",
+		func(ctx context.Context, _ *struct{ AsTable }) ([]DatasetView, []DatasetView, error) {
 			list, err := a.Loop.Datasets(ctx, actor(ctx))
 			out := make([]DatasetView, len(list))
 			for i, d := range list {
 				out[i] = datasetView(d)
 			}
-			return answer(out, err)
+			return out, out, err
 		})
 	load := op(http.MethodPost, "/datasets/{code}", "load-dataset", "matching", "Load a department's list as CSV or XLSX; identity numbers are not kept")
 	load.MaxBodyBytes = maxDataset

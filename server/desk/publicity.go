@@ -11,31 +11,31 @@ import (
 
 // ContactView is the person in charge of a member unit.
 type ContactView struct {
-	Unit  string `json:"unit"`
-	Name  string `json:"name"`
-	Post  string `json:"post,omitempty"`
-	Phone string `json:"phone"`
+	Unit  string `json:"unit" zh:"单位"`
+	Name  string `json:"name" zh:"负责人"`
+	Post  string `json:"post,omitempty" zh:"职务"`
+	Phone string `json:"phone" zh:"办公电话"`
 }
 
 // PolicyView is a page that tells people what they may ask for.
 type PolicyView struct {
-	ID       string `json:"id"`
-	Title    string `json:"title"`
-	Text     string `json:"text"`
-	Source   string `json:"source"`
-	IssuedOn string `json:"issued_on"`
+	ID       string `json:"id" zh:"编号"`
+	Title    string `json:"title" zh:"标题"`
+	Text     string `json:"text" zh:"内容"`
+	Source   string `json:"source" zh:"文号"`
+	IssuedOn string `json:"issued_on" zh:"发布日期"`
 }
 
 // publicity are the contact directory and the policy pages.
 func (a *API) publicity() {
-	huma.Register(a.huma, op(http.MethodGet, "/contacts", "list-contacts", "publicity", "List who is in charge of each member unit"),
-		func(ctx context.Context, _ *empty) (*body[[]ContactView], error) {
+	listing(a, op(http.MethodGet, "/contacts", "list-contacts", "publicity", "List who is in charge of each member unit"), "通讯录",
+		func(ctx context.Context, _ *struct{ AsTable }) ([]ContactView, []ContactView, error) {
 			list, err := a.Loop.Contacts(ctx)
 			out := make([]ContactView, len(list))
 			for i, c := range list {
 				out[i] = ContactView{c.Unit, c.Name, c.Post, c.Phone}
 			}
-			return answer(out, err)
+			return out, out, err
 		})
 	huma.Register(a.huma, op(http.MethodPut, "/contacts/{unit}", "put-contact", "publicity", "Write who is in charge of a unit; phones receive it"),
 		func(ctx context.Context, in *struct {
@@ -50,14 +50,14 @@ func (a *API) publicity() {
 			b := in.Body
 			return done(a.Loop.PutContact(ctx, actor(ctx), loop.Contact{Unit: in.Unit, Name: b.Name, Post: b.Post, Phone: b.Phone, Retired: b.Retired}))
 		})
-	huma.Register(a.huma, op(http.MethodGet, "/policies", "list-policies", "publicity", "List the policy pages, the newest first"),
-		func(ctx context.Context, _ *empty) (*body[[]PolicyView], error) {
+	listing(a, op(http.MethodGet, "/policies", "list-policies", "publicity", "List the policy pages, the newest first"), "政策",
+		func(ctx context.Context, _ *struct{ AsTable }) ([]PolicyView, []PolicyView, error) {
 			list, err := a.Loop.Policies(ctx)
 			out := make([]PolicyView, len(list))
 			for i, p := range list {
 				out[i] = PolicyView{p.ID, p.Title, p.Text, p.Source, p.IssuedOn}
 			}
-			return answer(out, err)
+			return out, out, err
 		})
 	huma.Register(a.huma, op(http.MethodPost, "/policies", "put-policy", "publicity", "Publish a policy page on phones and on the public page, or write one anew"),
 		func(ctx context.Context, in *struct {

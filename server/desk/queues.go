@@ -48,14 +48,14 @@ type listInput struct {
 	Region string   `query:"region" maxLength:"16" doc:"A 12-digit code or a grid's id within your own region."`
 	Owner  string   `query:"owner" maxLength:"64" doc:"Whose turn it is: a user's id."`
 	DueTo  string   `query:"due_to" format:"date" doc:"Due on or before this day."`
-	Sort   string   `query:"sort" enum:"newest,due" default:"newest"`
+	Sort   string   `query:"sort" enum:"newest,oldest,due" default:"newest"`
 	After  string   `query:"after" maxLength:"256" doc:"The next of the page before."`
 	Format string   `query:"format" enum:"json,csv,xlsx" default:"json" doc:"A table holds every page behind after, up to 10,000 lines."`
 	Limit  int      `query:"limit" minimum:"1" maximum:"500" default:"50"`
 }
 
 // Lists are the lists of the desk, by the last part of their addresses, with the kinds of what they hold.
-var Lists = map[string]string{"leads": "lead", "visits": "visit", "dispositions": "disposition", "referrals": "referral", "tasks": "task",
+var Lists = map[string]string{"households": "household", "persons": "person", "leads": "lead", "visits": "visit", "dispositions": "disposition", "referrals": "referral", "tasks": "task",
 	"conflicts": "conflict", "amendments": "amendment", "applications": "application", "periodic-reviews": "periodic_review",
 	"exits": "exit", "publications": "publication", "objections": "objection", "aid": "aid", "meetings": "meeting", "resolutions": "resolution",
 	"orders": "order", "data-needs": "data_need", "data-packages": "data_package", "evaluations": "evaluation", "monitoring": "monitoring", "relocations": "relocation"}
@@ -83,7 +83,7 @@ func (a *API) queues() {
 }
 
 func (a *API) list(ctx context.Context, kind string, in *listInput) (*file, error) {
-	f := loop.Filter{Kind: kind, States: in.State, Region: in.Region, Owner: in.Owner, DueTo: in.DueTo, ByDue: in.Sort == "due", After: in.After, Limit: in.Limit}
+	f := loop.Filter{Kind: kind, States: in.State, Region: in.Region, Owner: in.Owner, DueTo: in.DueTo, ByDue: in.Sort == "due", Oldest: in.Sort == "oldest", After: in.After, Limit: in.Limit}
 	if in.Format == "json" {
 		page, err := a.Loop.Queue(ctx, actor(ctx), f)
 		if err != nil {

@@ -13,14 +13,14 @@ import (
 
 // Person is an account as the API shows it.
 type Person struct {
-	ID       string `json:"id"`
-	Login    string `json:"login"`
-	Name     string `json:"name"`
+	ID       string `json:"id" zh:"编号"`
+	Login    string `json:"login" zh:"登录名"`
+	Name     string `json:"name" zh:"姓名"`
 	Role     string `json:"role"`
-	RoleName string `json:"role_name" doc:"The role's Chinese name."`
-	Region   string `json:"region,omitempty"`
-	Dept     string `json:"dept,omitempty"`
-	Disabled bool   `json:"disabled,omitempty"`
+	RoleName string `json:"role_name" zh:"岗位" doc:"The role's Chinese name."`
+	Region   string `json:"region,omitempty" zh:"区划"`
+	Dept     string `json:"dept,omitempty" zh:"部门"`
+	Disabled bool   `json:"disabled,omitempty" zh:"已停用"`
 }
 
 func person(u *loop.User) Person {

@@ -2,30 +2,56 @@ package loop
 
 import (
 	"context"
+	"strings"
 
 	"aidloop/server/casework"
 	"aidloop/syncproto"
 )
 
-// Users lists the accounts of a region, which is the caller's own where it is "".
-func (l *Loop) Users(ctx context.Context, by casework.Actor, region, after string, limit int) (list []User, next string, err error) {
-	if region == "" {
-		region = by.Region
+// UserFilter selects accounts. Empty members do not restrict; the caller's own region always does.
+type UserFilter struct {
+	Region string
+	Role   string
+	Word   string // in the login or the name
+	After  string
+	Limit  int // 1 to 500; 0 for 50
+}
+
+// Users lists accounts in order of logins.
+func (l *Loop) Users(ctx context.Context, by casework.Actor, f UserFilter) (list []User, next string, err error) {
+	if f.Region == "" {
+		f.Region = by.Region
 	}
-	if err := by.May(casework.VerbListUsers, casework.Subject{Kind: "user", Region: region}); err != nil {
+	if err := by.May(casework.VerbListUsers, casework.Subject{Kind: "user", Region: f.Region}); err != nil {
 		return nil, "", err
 	}
-	if limit <= 0 || limit > 500 {
-		limit = 50
+	if f.Limit <= 0 || f.Limit > 500 {
+		f.Limit = 50
 	}
 	err = l.store.Read(ctx, func(tx ReadTx) error {
-		var err error
-		list, err = tx.Users(casework.RegionPrefix(region), after, limit+1)
-		return err
+		list = nil
+		for after := f.After; ; {
+			page, err := tx.Users(casework.RegionPrefix(f.Region), after, 500)
+			if err = errorsOr(ctx, err); err != nil {
+				return err
+			}
+			for _, u := range page {
+				after = u.Login
+				if f.Role != "" && u.Role != f.Role || f.Word != "" && !strings.Contains(u.Login, f.Word) && !strings.Contains(u.Name, f.Word) {
+					continue
+				}
+				if list = append(list, u); len(list) > f.Limit {
+					return nil
+				}
+			}
+			if len(page) < 500 {
+				return nil
+			}
+		}
 	})
-	if len(list) > limit {
-		list = list[:limit]
-		next = list[limit-1].Login
+	if len(list) > f.Limit {
+		list = list[:f.Limit]
+		next = list[f.Limit-1].Login
 	}
 	return list, next, err
 }

@@ -206,6 +206,7 @@ type Query struct {
 	Parent string
 	DueTo  string // due on or before
 	ByDue  bool
+	Oldest bool   // in order of ids ascending, where ByDue is not set
 	After  string // a page token
 	Limit  int    // 1 to 500
 }

@@ -16,6 +16,7 @@ type Filter struct {
 	Owner  string
 	DueTo  string
 	ByDue  bool
+	Oldest bool // first, where they are not in order of days
 	After  string
 	Limit  int
 }
@@ -97,7 +98,7 @@ func (out *List) add(tx ReadTx, by casework.Actor, q Query) error {
 }
 
 func query(by casework.Actor, f Filter) (Query, error) {
-	q := Query{Kind: f.Kind, States: f.States, Owner: f.Owner, DueTo: f.DueTo, ByDue: f.ByDue, After: f.After, Limit: f.Limit}
+	q := Query{Kind: f.Kind, States: f.States, Owner: f.Owner, DueTo: f.DueTo, ByDue: f.ByDue, Oldest: f.Oldest, After: f.After, Limit: f.Limit}
 	if q.Limit <= 0 || q.Limit > 500 {
 		q.Limit = 50
 	}

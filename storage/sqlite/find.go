@@ -44,8 +44,11 @@ func (v *view) Find(f loop.Query) (loop.Page, error) {
 func findSQL(f loop.Query) (text string, args []string) {
 	where, args := conditions(f)
 	order := "r.id DESC"
-	if f.ByDue {
+	switch {
+	case f.ByDue:
 		order = "r.due, r.id"
+	case f.Oldest:
+		order = "r.id"
 	}
 	return "SELECT " + recordColumns + "WHERE r.deleted = 0 AND " + strings.Join(where, " AND ") + " ORDER BY " + order + " LIMIT ?", args
 }
@@ -71,10 +74,13 @@ func conditions(f loop.Query) (where []string, args []string) {
 		add("r.due <> '' AND r.due <= ?", f.DueTo)
 	}
 	if f.After != "" {
-		if f.ByDue {
+		switch {
+		case f.ByDue:
 			due, id, _ := strings.Cut(f.After, "|")
 			add("(r.due, r.id) > (?, ?)", due, id)
-		} else {
+		case f.Oldest:
+			add("r.id > ?", f.After)
+		default:
 			add("r.id < ?", f.After)
 		}
 	}
