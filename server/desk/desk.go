@@ -39,7 +39,9 @@ type Options struct {
 	Version string // of the program, for the API's description
 	// EnrolQR turns a one-time code into the link that a phone opens and its QR code as a PNG.
 	EnrolQR func(code string) (link string, png []byte, err error)
-	Log     *slog.Logger
+	// Practice says that nothing here is real.
+	Practice bool
+	Log      *slog.Logger
 }
 
 // API is the desk, mounted on a fiber app.
@@ -61,7 +63,11 @@ func Mount(app *fiber.App, o Options) *API {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	huma.NewError = problem.New
-	cfg := huma.DefaultConfig("Aidloop desk API", o.Version)
+	title := "Aidloop desk API"
+	if o.Practice {
+		title += " — 练习环境"
+	}
+	cfg := huma.DefaultConfig(title, o.Version)
 	cfg.Info.Description = "Review, disposition, referral and administration of the closed loop of social assistance. " +
 		"Phones use /enrol/v1, /auth/v1, /sync/v1, /bundles/v1 and /blobs/v1, which syncproto/PROTOCOL.md describes."
 	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "/openapi", "", ""

@@ -23,6 +23,12 @@ type Person struct {
 	Disabled bool   `json:"disabled,omitempty" zh:"已停用"`
 }
 
+// Me is who asks.
+type Me struct {
+	Person
+	Practice bool `json:"practice,omitempty" doc:"This is a server for practice: nothing in it is real."`
+}
+
 func person(u *loop.User) Person {
 	name := u.Role
 	for _, r := range casework.Roles {
@@ -81,9 +87,9 @@ func (a *API) sessions() {
 			return done(a.Loop.ChangePassword(ctx, actor(ctx), in.Body.Old, in.Body.New))
 		})
 	huma.Register(a.huma, op(http.MethodGet, "/me", "me", "sessions", "Who am I"),
-		func(ctx context.Context, _ *empty) (*body[Person], error) {
+		func(ctx context.Context, _ *empty) (*body[Me], error) {
 			s := ctx.Value(actorKey{}).(*session)
-			return answer(person(&s.user), nil)
+			return answer(Me{person(&s.user), a.Practice}, nil)
 		})
 	huma.Register(a.huma, open(http.MethodGet, "/words", "words", "sessions", "The code lists with their Chinese labels"),
 		func(context.Context, *empty) (*body[map[string][]Word], error) {

@@ -33,7 +33,9 @@ type Options struct {
 	Clock   loop.Clock
 	Key     syncproto.Key  // signs forms, see Secrets.FormKey
 	Proxies []netip.Prefix // whose word on a client's address counts
-	Log     *slog.Logger
+	// Practice says on every page that nothing in it is real.
+	Practice bool
+	Log      *slog.Logger
 }
 
 // Pages are the public pages, mounted on a fiber app.
@@ -82,12 +84,13 @@ func Mount(app *fiber.App, o Options) *Pages {
 
 // view is what a page shows: the name of its template, and its data.
 type view struct {
-	Page   string
-	Title  string
-	Form   string // the signed time of a form
-	Notice string // what was wrong with what somebody sent, in words
-	Typed  url.Values
-	Data   any
+	Page     string
+	Title    string
+	Form     string // the signed time of a form
+	Practice bool
+	Notice   string // what was wrong with what somebody sent, in words
+	Typed    url.Values
+	Data     any
 }
 
 // page answers with a page, or with one that says what went wrong in words. Nothing is cached: what is over is to vanish.
@@ -112,6 +115,7 @@ func (p *Pages) page(fn func(*fiber.Ctx) (*view, error)) fiber.Handler {
 				c.Set(fiber.HeaderRetryAfter, "60")
 			}
 		}
+		v.Practice = p.Practice
 		var b bytes.Buffer
 		if err := pages.ExecuteTemplate(&b, v.Page, v); err != nil {
 			return err

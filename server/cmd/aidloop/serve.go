@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"aidloop/fixtures/seed"
@@ -19,6 +20,8 @@ type serveCmd struct {
 	Data       string `help:"Folder for the database, keys and photos." default:"data" type:"path"`
 	Demo       bool   `help:"Enter the demonstration world and print its accounts."`
 	Households int    `help:"Households of the demonstration world." default:"200"`
+	Practice   string `name:"practice-addr" help:"Serve for practice beside it, at host:port, on invented data of its own in a folder beside the real one." placeholder:"HOST:PORT"`
+	Fresh      bool   `name:"practice-fresh" help:"Begin practice anew: forget what was practised."`
 	PublicURL  string `name:"public-url" help:"What phones reach the server by, if not the address it listens on."`
 	TLSCert    string `name:"tls-cert" help:"Certificate in PEM form." type:"path"`
 	TLSKey     string `name:"tls-key" help:"Its key." type:"path"`
@@ -56,13 +59,43 @@ func (c *serveCmd) Run() error {
 	if err := a.Listen(); err != nil {
 		return errors.Join(err, a.Close())
 	}
+	practice, err := c.practise(ctx, cfg)
+	if err != nil {
+		return errors.Join(err, a.Close())
+	}
 	fmt.Printf("Aidloop listens on %s\n  desk API: %s/docs\n  public:   %s/public\n  health:   %s/healthz, %s/readyz\n", a.URL, a.URL, a.URL, a.URL, a.URL)
 	err = a.Wait(ctx)
 	stop() // a second signal ends the process at once
-	if cerr := a.Close(); err == nil {
-		err = cerr
+	if practice != nil {
+		err = errors.Join(err, practice.Close())
 	}
-	return err
+	return errors.Join(err, a.Close())
+}
+
+// practise serves for practice beside the real server: other data, keys and accounts, so that nothing that is done there
+// can be taken for real, and no token or phone of one is good at the other. Nil where nobody asked for it.
+func (c *serveCmd) practise(ctx context.Context, cfg app.Config) (*app.App, error) {
+	if c.Practice == "" {
+		return nil, nil
+	}
+	cfg.Addr, cfg.Data, cfg.PublicURL, cfg.Practice, cfg.S3 = c.Practice, filepath.Clean(c.Data)+"-practice", "", true, app.S3Config{}
+	if c.Fresh {
+		if err := app.ForgetPractice(cfg.Data); err != nil {
+			return nil, fmt.Errorf("--practice-fresh: %w", err)
+		}
+	}
+	a, err := app.Open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.seed(ctx, a); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	if err := a.Listen(); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	fmt.Printf("For practice, with the accounts above and on invented data: %s\n", a.URL)
+	return a, nil
 }
 
 // seed enters the demonstration world and says who can log in.

@@ -37,6 +37,7 @@ type Config struct {
 	TLSSelf   bool
 	S3        S3Config
 	Version   string
+	Practice  bool // on data of its own, which every answer says
 	Clock     loop.Clock // nil for the machine's
 	Log       *slog.Logger
 	Patience  time.Duration // how long Close waits for requests that are under way; 0: 20 s
@@ -91,6 +92,9 @@ func Open(ctx context.Context, cfg Config) (*App, error) {
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("--data: %w", err)
 	}
+	if err := cfg.keepApart(); err != nil {
+		return nil, err
+	}
 	_, err := os.Stat(filepath.Join(cfg.Data, sqlite.FileName))
 	secrets, err := loadSecrets(cfg.Data, errors.Is(err, os.ErrNotExist))
 	if err != nil {
@@ -123,6 +127,7 @@ func (a *App) mount(secrets loop.Secrets) error {
 	a.fiber = fiber.New(mobileapi.AppConfig(a.cfg.Log))
 	a.Tokens = token.New(secrets.TokenSeed(), NewID)
 	tokens := a.Tokens
+	a.sayPractice()
 	a.phones = mobileapi.New(mobileapi.Options{Loop: a.Loop, Tokens: tokens, Clock: a.cfg.Clock, Hub: a.hub, Photos: a.KeepPhoto, Log: a.cfg.Log})
 	a.health()
 	a.phones.Mount(a.fiber)
@@ -130,8 +135,8 @@ func (a *App) mount(secrets loop.Secrets) error {
 		return err
 	}
 	desk.Mount(a.fiber, desk.Options{Loop: a.Loop, Tokens: tokens, Clock: a.cfg.Clock, Blobs: deskBlobs{a.Blobs}, Version: a.cfg.Version,
-		EnrolQR: a.enrolQR, Log: a.cfg.Log})
-	public.Mount(a.fiber, public.Options{Loop: a.Loop, Clock: a.cfg.Clock, Key: secrets.FormKey(), Log: a.cfg.Log})
+		EnrolQR: a.enrolQR, Practice: a.cfg.Practice, Log: a.cfg.Log})
+	public.Mount(a.fiber, public.Options{Loop: a.Loop, Clock: a.cfg.Clock, Key: secrets.FormKey(), Practice: a.cfg.Practice, Log: a.cfg.Log})
 	return nil
 }
 
