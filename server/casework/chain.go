@@ -38,6 +38,7 @@ var Moments = []Moment{
 	{"application", "decided_at", "民政局作出决定", "decided_by", []string{"categories", "amount", "valid_until"}},
 	{"application", "told_at", "书面告知申请人", "", nil},
 	{"application", "activated_at", "救助生效", "", []string{"categories"}},
+	{"application", "recomputed_at", "按新标准调整救助金", "recomputed_by", []string{"amount"}},
 	{"application", "terminated_at", "终止办理", "", nil},
 	{"application", "withdrawn_at", "申请人撤回申请", "", nil},
 	{"application", "closed_at", "申请办结", "", nil},

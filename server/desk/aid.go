@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -57,10 +58,15 @@ type MonthInput struct {
 // aid are the operations of help that is given, and of what is paid every month.
 func (a *API) aid() {
 	huma.Register(a.huma, op(http.MethodGet, "/measures", "list-measures", "aid", "List the measures of every department"),
-		func(context.Context, *empty) (*body[[]MeasureView], error) {
-			list := make([]MeasureView, len(casework.Measures))
-			for i, m := range casework.Measures {
-				list[i] = MeasureView(m)
+		func(_ context.Context, in *struct {
+			Need string `query:"need" maxLength:"32" doc:"Only those that answer a difficulty: whom to refer it to."`
+			Dept string `query:"dept" maxLength:"16"`
+		}) (*body[[]MeasureView], error) {
+			list := []MeasureView{}
+			for _, m := range casework.Measures {
+				if (in.Need == "" || slices.Contains(m.Needs, in.Need)) && (in.Dept == "" || m.Dept == in.Dept) {
+					list = append(list, MeasureView(m))
+				}
 			}
 			return answer(list, nil)
 		})

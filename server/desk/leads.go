@@ -69,6 +69,17 @@ func (a *API) leads() {
 		}) (*empty, error) {
 			return done(a.Loop.Dispatch(ctx, actor(ctx), in.Body.Leads, in.Body.Town))
 		})
+	huma.Register(a.huma, op(http.MethodPost, "/leads/dispatch-new", "dispatch-new", "leads", "Send every new lead on: to the department that matching has named, or to the town that it names"),
+		func(ctx context.Context, in *struct {
+			Body struct {
+				Types  []string `json:"types,omitempty" maxItems:"10" doc:"Only these."`
+				Source string   `json:"source,omitempty" enum:"province,matching,self_report,department,patrol"`
+				Town   string   `json:"town,omitempty" maxLength:"12"`
+			}
+		}) (*body[DispatchedView], error) {
+			out, err := a.Loop.DispatchNew(ctx, actor(ctx), loop.NewLeads(in.Body))
+			return answer(DispatchedView(out), err)
+		})
 	huma.Register(a.huma, op(http.MethodPost, "/leads/send", "send-to-dept", "leads", "Send leads to a department instead of a town; its feedback ends them"),
 		func(ctx context.Context, in *struct {
 			Body struct {
@@ -132,6 +143,13 @@ func (a *API) leads() {
 		})
 	a.deadlines()
 	a.calendars()
+}
+
+// DispatchedView counts where leads went.
+type DispatchedView struct {
+	Towns       int `json:"towns"`
+	Departments int `json:"departments"`
+	Left        int `json:"left" doc:"That name neither a town nor a department."`
 }
 
 // WorkerView is a grid worker with what lies with him.

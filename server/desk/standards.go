@@ -45,14 +45,32 @@ type FindingView struct {
 
 // StandardView is a number that policy decides.
 type StandardView struct {
-	Code   string `json:"code" minLength:"1" maxLength:"64"`
-	Region string `json:"region,omitempty" maxLength:"12" doc:"A 12-digit code; none for everywhere."`
-	Area   string `json:"area" enum:"urban,rural,all"`
-	Value  int64  `json:"value" minimum:"0"`
-	Unit   string `json:"unit,omitempty" maxLength:"32"`
-	From   string `json:"from" format:"date"`
-	Until  string `json:"until,omitempty" doc:"The first day on which it does not hold any more."`
-	Source string `json:"source" minLength:"1" maxLength:"200" doc:"The document that sets it."`
+	Code   string `json:"code" zh:"代码" minLength:"1" maxLength:"64"`
+	Region string `json:"region,omitempty" zh:"地区" maxLength:"12" doc:"A 12-digit code; none for everywhere."`
+	Area   string `json:"area" zh:"城乡" enum:"urban,rural,all"`
+	Value  int64  `json:"value" zh:"数值" minimum:"0"`
+	Unit   string `json:"unit,omitempty" zh:"单位" maxLength:"32"`
+	From   string `json:"from" zh:"起" format:"date"`
+	Until  string `json:"until,omitempty" zh:"止" doc:"The first day on which it does not hold any more."`
+	Source string `json:"source" zh:"依据" minLength:"1" maxLength:"200" doc:"The document that sets it."`
+}
+
+// RecomputeView is what new standards mean for help that is paid.
+type RecomputeView struct {
+	On       string           `json:"on"`
+	Judged   int              `json:"judged"`
+	Unjudged int              `json:"unjudged" doc:"That lack what the rules need."`
+	Applied  bool             `json:"applied,omitempty"`
+	Changed  []RecomputedView `json:"changed"`
+}
+
+// RecomputedView is a household whose dibao is another one.
+type RecomputedView struct {
+	Household   string `json:"household" zh:"家庭"`
+	Application string `json:"application" zh:"救助申请"`
+	Before      int64  `json:"before" zh:"原月金额(分)" doc:"分 a month."`
+	After       int64  `json:"after" zh:"新月金额(分)" doc:"0 where the rules do not suggest dibao any more."`
+	Review      bool   `json:"review,omitempty" zh:"需复核" doc:"The category would be another one: people decide."`
 }
 
 // ShiftView is what a change of standards would do.
@@ -76,6 +94,58 @@ func (a *API) standards() {
 			}
 			return answer(suggestionView(&s.Suggestion, s.Visit, s.Gaps), nil)
 		})
+	listing(a, op(http.MethodGet, "/standards", "list-standards", "standards", "List every number that policy decides"), "标准",
+		func(ctx context.Context, in *struct {
+			AsTable
+			Code string `query:"code" maxLength:"64"`
+			On   string `query:"on" maxLength:"10" doc:"Only those that hold on this day."`
+		}) ([]StandardView, []StandardView, error) {
+			list, err := a.Loop.Standards(ctx)
+			out := []StandardView{}
+			for _, s := range list {
+				if (in.Code == "" || s.Code == in.Code) && (in.On == "" || s.From <= in.On && (s.Until == "" || in.On < s.Until)) {
+					out = append(out, StandardView(s))
+				}
+			}
+			return out, out, err
+		})
+	huma.Register(a.huma, op(http.MethodPut, "/standards", "put-standards", "standards", "Write standards; they count from their day on"),
+		func(ctx context.Context, in *struct {
+			Body struct {
+				Standards []StandardView `json:"standards" minItems:"1" maxItems:"100"`
+			}
+		}) (*empty, error) {
+			list := make([]casework.Standard, len(in.Body.Standards))
+			for i, s := range in.Body.Standards {
+				list[i] = casework.Standard(s)
+			}
+			return done(a.Loop.PutStandards(ctx, actor(ctx), list))
+		})
+	recompute := op(http.MethodPost, "/standards/recompute", "recompute", "standards", "Compute the dibao of every household anew after a standard has changed; with apply it is paid from the next month on")
+	recompute.Responses = fileResponses[RecomputeView](a, "What changes")
+	huma.Register(a.huma, recompute, func(ctx context.Context, in *struct {
+		AsTable
+		Body struct {
+			On    string `json:"on,omitempty" maxLength:"10" doc:"Whose standards count; today without it."`
+			Apply bool   `json:"apply,omitempty" doc:"Write the new amounts, and open a review where the category would be another one."`
+		}
+	}) (*file, error) {
+		rep, err := a.Loop.Recompute(ctx, actor(ctx), in.Body.On, in.Body.Apply)
+		if err != nil {
+			return nil, wrap(err)
+		}
+		v := RecomputeView{rep.On, rep.Judged, rep.Unjudged, rep.Applied, []RecomputedView{}}
+		for _, x := range rep.Changed {
+			v.Changed = append(v.Changed, RecomputedView(x))
+		}
+		var out *file
+		if in.Format == "json" {
+			out, err = jsonFile(v)
+		} else {
+			out, err = tableFile(in.Format, "recompute-"+rep.On, "按标准调整", tableOf(v.Changed))
+		}
+		return out, wrap(err)
+	})
 	huma.Register(a.huma, op(http.MethodPost, "/standards/simulate", "simulate-standards", "standards", "See what new standards would do to the households before they take effect"),
 		func(ctx context.Context, in *struct {
 			Body struct {

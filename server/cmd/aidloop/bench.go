@@ -21,7 +21,7 @@ type benchCmd struct {
 	Workers int  `help:"Grid workers of the field day." default:"2000"`
 	Burst   int  `help:"Seconds within which they come home." default:"60"`
 
-	Only []string `help:"Sections to measure: push, pull, noop, devices, live, rows, wire, field, lists. Without it, all."`
+	Only []string `help:"Sections to measure: push, pull, noop, devices, live, rows, wire, field, lists, match. Without it, all."`
 
 	Serve   string `hidden:"" help:"Be a benchmark's server."`
 	Dir     string `hidden:""`

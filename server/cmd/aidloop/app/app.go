@@ -37,7 +37,7 @@ type Config struct {
 	TLSSelf   bool
 	S3        S3Config
 	Version   string
-	Practice  bool // on data of its own, which every answer says
+	Practice  bool       // on data of its own, which every answer says
 	Clock     loop.Clock // nil for the machine's
 	Log       *slog.Logger
 	Patience  time.Duration // how long Close waits for requests that are under way; 0: 20 s
