@@ -112,96 +112,65 @@ func (a *API) aid() {
 
 // ResultView is what a measure has come to.
 type ResultView struct {
-	MeasureView
-	Records    int `json:"records"`
-	Arrived    int `json:"arrived" doc:"Handed out, or confirmed."`
-	Failed     int `json:"failed"`
-	Recovered  int `json:"recovered"`
-	Days       int `json:"days" doc:"Median from the plan to the handing out; -1 where nothing was handed out."`
-	Households int `json:"households"`
-	Exits      int `json:"exits" doc:"Of the households, those that have left help since."`
-	Rated      int `json:"rated" doc:"Assessments by third parties."`
-	Rating     int `json:"rating" doc:"Their mean in hundredths, of 1 to 5."`
-	Delivered  int `json:"delivered" doc:"Of the assessments, those that found the help delivered."`
+	Code       string `json:"code"`
+	Label      string `json:"label" zh:"救助措施"`
+	Dept       string `json:"dept"`
+	DeptName   string `json:"dept_name" zh:"部门"`
+	Records    int    `json:"records" zh:"记录"`
+	Arrived    int    `json:"arrived" zh:"已发放或落实" doc:"Handed out, or confirmed."`
+	Failed     int    `json:"failed" zh:"失败"`
+	Recovered  int    `json:"recovered" zh:"追回"`
+	Days       int    `json:"days" zh:"办理天数(中位)" doc:"Median from the plan to the handing out; -1 where nothing was handed out."`
+	Households int    `json:"households" zh:"惠及户数"`
+	Exits      int    `json:"exits" zh:"其中已退出" doc:"Of the households, those that have left help since."`
+	Rated      int    `json:"rated" zh:"评估次数" doc:"Assessments by third parties."`
+	Rating     int    `json:"rating" zh:"平均评分(百分之一)" doc:"Their mean in hundredths, of 1 to 5."`
+	Delivered  int    `json:"delivered" zh:"评估认为已落实" doc:"Of the assessments, those that found the help delivered."`
 }
 
 // ServedView is an unemployed person with the services of a year.
 type ServedView struct {
 	Person    string `json:"person"`
 	Household string `json:"household"`
-	Name      string `json:"name"`
-	IDNumber  string `json:"id_number"`
-	Town      string `json:"town"`
-	Village   string `json:"village"`
-	Since     string `json:"since" doc:"Registered as unemployed."`
-	Offers    int    `json:"offers"`
-	Guidance  int    `json:"guidance"`
-	Training  int    `json:"training"`
-	Lacks     string `json:"lacks,omitempty" doc:"What is missing of three offers, one guidance and one training, in words."`
+	Name      string `json:"name" zh:"姓名"`
+	IDNumber  string `json:"id_number" zh:"身份证号"`
+	Town      string `json:"town" zh:"镇(街道)"`
+	Village   string `json:"village" zh:"村(社区)"`
+	Since     string `json:"since" zh:"失业登记" doc:"Registered as unemployed."`
+	Offers    int    `json:"offers" zh:"岗位推荐"`
+	Guidance  int    `json:"guidance" zh:"职业指导"`
+	Training  int    `json:"training" zh:"职业培训"`
+	Lacks     string `json:"lacks,omitempty" zh:"尚缺" doc:"What is missing of three offers, one guidance and one training, in words."`
 }
 
 // results are what measures have come to, and the employment bureau's yearly count.
 func (a *API) results() {
-	results := op(http.MethodGet, "/measures/results", "list-results", "aid", "Say what the help of some months has come to, by measure")
-	results.Responses = fileResponses[[]ResultView](a, "The results")
-	huma.Register(a.huma, results, func(ctx context.Context, in *struct {
-		From   string `query:"from" required:"true" minLength:"7" maxLength:"7" doc:"The first month, 2026-01."`
-		To     string `query:"to" required:"true" minLength:"7" maxLength:"7"`
-		Format string `query:"format" enum:"json,csv,xlsx" default:"json"`
-	}) (*file, error) {
-		list, err := a.Loop.MeasureResults(ctx, actor(ctx), in.From, in.To)
-		if err != nil {
-			return nil, wrap(err)
-		}
-		out, err := resultsAs(in.Format, in.From+"-"+in.To, list)
-		return out, wrap(err)
-	})
-	served := op(http.MethodGet, "/job-services", "list-job-services", "aid", "Count the yearly three offers, one guidance and one training of every unemployed person of the low-income population; opening it is audited")
-	served.Responses = fileResponses[[]ServedView](a, "The count")
-	huma.Register(a.huma, served, func(ctx context.Context, in *struct {
-		Year   int    `query:"year" required:"true" minimum:"2000" maximum:"2100"`
-		Format string `query:"format" enum:"json,csv,xlsx" default:"json"`
-	}) (*file, error) {
-		list, err := a.Loop.JobServices(ctx, actor(ctx), in.Year)
-		if err != nil {
-			return nil, wrap(err)
-		}
-		out, err := servedAs(in.Format, fmt.Sprint(in.Year), list)
-		return out, wrap(err)
-	})
-}
-
-func resultsAs(format, name string, list []loop.Result) (*file, error) {
-	out := make([]ResultView, len(list))
-	table := [][]any{{"部门", "救助措施", "记录", "已发放或落实", "失败", "追回", "办理天数(中位)", "惠及户数", "其中已退出", "评估次数", "平均评分", "评估认为已落实"}}
-	for i, r := range list {
-		out[i] = ResultView{MeasureView(r.Measure), r.Records, r.Arrived, r.Failed, r.Recovered, r.Days, r.Households, r.Exits, r.Rated, r.Rating, r.Delivered}
-		days, rating := any(r.Days), any("")
-		if r.Days < 0 {
-			days = ""
-		}
-		if r.Rated > 0 {
-			rating = yuan(int64(r.Rating))
-		}
-		table = append(table, []any{casework.Label("department", r.Measure.Dept), r.Measure.Label, r.Records, r.Arrived, r.Failed, r.Recovered, days, r.Households, r.Exits, r.Rated, rating, r.Delivered})
-	}
-	if format == "json" {
-		return jsonFile(out)
-	}
-	return tableFile(format, "results-"+name, "救助措施成效", table)
-}
-
-func servedAs(format, name string, list []loop.ServedPerson) (*file, error) {
-	out := make([]ServedView, len(list))
-	table := [][]any{{"姓名", "身份证号", "镇(街道)", "村(社区)", "失业登记", "岗位推荐", "职业指导", "职业培训", "尚缺"}}
-	for i, x := range list {
-		out[i] = ServedView{x.Person, x.Household, x.Name, x.IDNumber, x.Town, x.Village, x.Since, x.Offers, x.Guidance, x.Training, x.Lacks}
-		table = append(table, []any{x.Name, x.IDNumber, x.Town, x.Village, x.Since, x.Offers, x.Guidance, x.Training, x.Lacks})
-	}
-	if format == "json" {
-		return jsonFile(out)
-	}
-	return tableFile(format, "job-services-"+name, "311就业服务", table)
+	listing(a, op(http.MethodGet, "/measures/results", "list-results", "aid", "Say what the help of some months has come to, by measure"), "救助措施成效",
+		func(ctx context.Context, in *struct {
+			AsTable
+			From string `query:"from" required:"true" minLength:"7" maxLength:"7" doc:"The first month, 2026-01."`
+			To   string `query:"to" required:"true" minLength:"7" maxLength:"7"`
+		}) ([]ResultView, []ResultView, error) {
+			list, err := a.Loop.MeasureResults(ctx, actor(ctx), in.From, in.To)
+			out := make([]ResultView, len(list))
+			for i, r := range list {
+				out[i] = ResultView{r.Measure.Code, r.Measure.Label, r.Measure.Dept, casework.Label("department", r.Measure.Dept), r.Records, r.Arrived, r.Failed, r.Recovered, r.Days,
+					r.Households, r.Exits, r.Rated, r.Rating, r.Delivered}
+			}
+			return out, out, err
+		})
+	listing(a, op(http.MethodGet, "/job-services", "list-job-services", "aid", "Count the yearly three offers, one guidance and one training of every unemployed person of the low-income population; opening it is audited"), "311就业服务",
+		func(ctx context.Context, in *struct {
+			AsTable
+			Year int `query:"year" required:"true" minimum:"2000" maximum:"2100"`
+		}) ([]ServedView, []ServedView, error) {
+			list, err := a.Loop.JobServices(ctx, actor(ctx), in.Year)
+			out := make([]ServedView, len(list))
+			for i, x := range list {
+				out[i] = ServedView{x.Person, x.Household, x.Name, x.IDNumber, x.Town, x.Village, x.Since, x.Offers, x.Guidance, x.Training, x.Lacks}
+			}
+			return out, out, err
+		})
 }
 
 // fundStates are the columns of a table of funds.

@@ -89,29 +89,18 @@ func (a *API) leads() {
 		}) (*empty, error) {
 			return done(a.Loop.SendToDept(ctx, actor(ctx), in.Body.Leads, in.Body.Dept))
 		})
-	workers := op(http.MethodGet, "/workers", "list-workers", "leads", "List the grid workers of your region with what lies with them, those with the least first")
-	workers.Responses = fileResponses[[]WorkerView](a, "The workers")
-	huma.Register(a.huma, workers, func(ctx context.Context, in *struct {
-		Region string `query:"region" maxLength:"16"`
-		Format string `query:"format" enum:"json,csv,xlsx" default:"json"`
-	}) (*file, error) {
-		list, err := a.Loop.Workers(ctx, actor(ctx), in.Region)
-		if err != nil {
-			return nil, wrap(err)
-		}
-		out := make([]WorkerView, len(list))
-		table := [][]any{{"登录名", "姓名", "区划", "待入户线索", "待办任务", "最近期限"}}
-		for i, x := range list {
-			out[i] = WorkerView{x.User.ID, x.User.Login, x.User.Name, x.User.Region, x.Leads, x.Tasks, x.Due}
-			table = append(table, []any{x.User.Login, x.User.Name, x.User.Region, x.Leads, x.Tasks, x.Due})
-		}
-		if in.Format == "json" {
-			f, err := jsonFile(out)
-			return f, wrap(err)
-		}
-		f, err := tableFile(in.Format, "workers", "网格员", table)
-		return f, wrap(err)
-	})
+	listing(a, op(http.MethodGet, "/workers", "list-workers", "leads", "List the grid workers of your region with what lies with them, those with the least first"), "网格员",
+		func(ctx context.Context, in *struct {
+			AsTable
+			Region string `query:"region" maxLength:"16"`
+		}) ([]WorkerView, []WorkerView, error) {
+			list, err := a.Loop.Workers(ctx, actor(ctx), in.Region)
+			out := make([]WorkerView, len(list))
+			for i, x := range list {
+				out[i] = WorkerView{x.User.ID, x.User.Login, x.User.Name, x.User.Region, x.Leads, x.Tasks, x.Due}
+			}
+			return out, out, err
+		})
 	huma.Register(a.huma, op(http.MethodPost, "/leads/{id}/assign", "assign", "leads", "Assign a lead to a grid worker"),
 		func(ctx context.Context, in *struct {
 			ID   string `path:"id" maxLength:"64"`
@@ -155,12 +144,12 @@ type DispatchedView struct {
 // WorkerView is a grid worker with what lies with him.
 type WorkerView struct {
 	ID     string `json:"id"`
-	Login  string `json:"login"`
-	Name   string `json:"name"`
-	Region string `json:"region"`
-	Leads  int    `json:"leads" doc:"That wait for a visit of his."`
-	Tasks  int    `json:"tasks" doc:"Open ones of all kinds."`
-	Due    string `json:"due,omitempty" doc:"The earliest day of them."`
+	Login  string `json:"login" zh:"登录名"`
+	Name   string `json:"name" zh:"姓名"`
+	Region string `json:"region" zh:"区划"`
+	Leads  int    `json:"leads" zh:"待入户线索" doc:"That wait for a visit of his."`
+	Tasks  int    `json:"tasks" zh:"待办任务" doc:"Open ones of all kinds."`
+	Due    string `json:"due,omitempty" zh:"最近期限" doc:"The earliest day of them."`
 }
 
 // DueView is something whose deadline is near or over.

@@ -35,13 +35,14 @@ type PackagesView struct {
 // OwedView is something that a unit owes the others in a month.
 type OwedView struct {
 	Dept     string `json:"dept"`
-	DeptName string `json:"dept_name"`
+	DeptName string `json:"dept_name" zh:"单位"`
 	What     string `json:"what" enum:"load,decide,make,receive"`
-	Label    string `json:"label"`
-	ID       string `json:"id" doc:"Of the need or the package, or the dataset's code."`
-	DueOn    string `json:"due_on"`
-	Done     string `json:"done,omitempty"`
-	Late     bool   `json:"late,omitempty"`
+	WhatName string `json:"what_name" zh:"事项"`
+	Label    string `json:"label" zh:"数据"`
+	ID       string `json:"id" zh:"编号" doc:"Of the need or the package, or the dataset's code."`
+	DueOn    string `json:"due_on" zh:"期限"`
+	Done     string `json:"done,omitempty" zh:"完成日期"`
+	Late     bool   `json:"late,omitempty" zh:"超期"`
 }
 
 // owedWords say what is owed.
@@ -155,16 +156,21 @@ func (a *API) packages() {
 		}) (*empty, error) {
 			return done(a.Loop.TakePackage(ctx, actor(ctx), in.ID, in.Body.Rows, in.Body.Rejected))
 		})
-	calendar := op(http.MethodGet, "/data-calendar", "list-owed", "sharing", "Say who owes what data in a month")
-	calendar.Responses = fileResponses[[]OwedView](a, "What is owed")
-	huma.Register(a.huma, calendar, func(ctx context.Context, in *MonthInput) (*file, error) {
-		list, err := a.Loop.SharingCalendar(ctx, actor(ctx), in.Month)
-		if err != nil {
-			return nil, wrap(err)
-		}
-		out, err := owedAs(in, list)
-		return out, wrap(err)
-	})
+	listing(a, op(http.MethodGet, "/data-calendar", "list-owed", "sharing", "Say who owes what data in a month"), "数据归集共享",
+		func(ctx context.Context, in *struct {
+			AsTable
+			Month string `query:"month" required:"true" minLength:"7" maxLength:"7" doc:"2026-07."`
+			Dept  string `query:"dept" maxLength:"16"`
+		}) ([]OwedView, []OwedView, error) {
+			list, err := a.Loop.SharingCalendar(ctx, actor(ctx), in.Month)
+			out := []OwedView{}
+			for _, x := range list {
+				if in.Dept == "" || x.Dept == in.Dept {
+					out = append(out, OwedView{x.Dept, casework.Label("department", x.Dept), x.What, owedWords[x.What], x.Label, x.ID, x.DueOn, x.Done, x.Late})
+				}
+			}
+			return out, out, err
+		})
 }
 
 func columnLabels(columns []casework.Column) []ColumnLabel {
@@ -228,19 +234,6 @@ func packageAs(format string, p *loop.Package) (*file, error) {
 		return nil, err
 	}
 	return &file{ContentType: "application/zip", Disposition: `attachment; filename="` + name + `.zip"`, Body: out.Bytes()}, nil
-}
-
-func owedAs(in *MonthInput, list []loop.Owed) (*file, error) {
-	out := make([]OwedView, len(list))
-	table := [][]any{{"单位", "事项", "数据", "编号", "期限", "完成日期", "超期"}}
-	for i, x := range list {
-		out[i] = OwedView{x.Dept, casework.Label("department", x.Dept), x.What, x.Label, x.ID, x.DueOn, x.Done, x.Late}
-		table = append(table, []any{out[i].DeptName, owedWords[x.What], x.Label, x.ID, x.DueOn, x.Done, casework.Field{}.Words(x.Late)})
-	}
-	if in.Format == "json" {
-		return jsonFile(out)
-	}
-	return tableFile(in.Format, "data-calendar-"+in.Month, "数据归集共享", table)
 }
 
 func (a *API) lookups() {

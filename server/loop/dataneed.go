@@ -144,53 +144,76 @@ func (l *Loop) LookUp(ctx context.Context, by casework.Actor, need string, idNum
 	if len(idNumbers) == 0 || len(idNumbers) > MaxLookup {
 		return nil, casework.NewError(casework.CodeInvalidValue, fmt.Sprintf("一次查询1至%d个身份证号。", MaxLookup))
 	}
-	var out *Lookup
-	err := l.run(ctx, func(w *work) error {
-		g := w.newGroup()
-		d, err := g.visible(by, casework.VerbShareData, syncproto.Ref{Kind: "data_need", ID: need})
+	var asked syncproto.Object // the need
+	if err := l.run(ctx, func(w *work) error {
+		d, err := w.newGroup().visible(by, casework.VerbShareData, syncproto.Ref{Kind: "data_need", ID: need})
 		if err != nil {
 			return err
 		}
-		b := d.rec.Body
+		asked = d.rec.Body
 		switch {
-		case b.Str("dept") != by.DeptOf():
+		case asked.Str("dept") != by.DeptOf():
 			return casework.NewError(casework.CodeForbidden, "只能使用本单位申请的数据。")
-		case b.Str("state") != "approved" || b.Str("mode") != "lookup" || ended(b, l.dayOr("")[:7]):
+		case asked.Str("state") != "approved" || asked.Str("mode") != "lookup" || ended(asked, l.dayOr("")[:7]):
 			return casework.NewError(casework.CodeGuardFailed, "这项数据需求没有获准按需查询,请先申请。")
 		}
-		s, err := l.newSharing(w.tx, by.Region, b.Str("source"), listOf(b, "columns"))
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	var out *Lookup
+	var found []SharedRow
+	if err := l.store.Read(ctx, func(tx ReadTx) (err error) {
+		found = nil
+		s, err := l.newSharing(tx, by.Region, asked.Str("source"), listOf(asked, "columns"))
 		if err != nil {
 			return err
 		}
 		out = &Lookup{Source: s.source, Columns: s.columns}
-		byKey := map[string]int{}
-		for i, number := range idNumbers {
-			out.Rows = append(out.Rows, LookupRow{IDNumber: clipRunes(number, 32)})
-			id, err := casework.NormalizeIDNumber(number)
-			if err != nil {
-				out.Rows[i].Problem = casework.MessageOf(err)
-				continue
-			}
-			key := l.secrets.blind("id_no", id)
-			if _, twice := byKey[key]; twice {
-				out.Rows[i].Problem = "与前面重复。"
-				continue
-			}
-			byKey[key] = i
-		}
+		byKey := l.question(out, idNumbers)
 		return s.each(nil, byKey, func(r SharedRow) error {
-			i, asked := byKey[r.Key]
-			if !asked {
-				return nil
-			}
+			i := byKey[r.Key]
 			if len(out.Rows[i].Rows) == 0 {
-				w.auditBy(by, "look_up", r.person, r.root, map[string]any{"need": need})
+				found = append(found, r)
 			}
 			out.Rows[i].Rows = append(out.Rows[i].Rows, r.Cells)
-			return nil
+			return ctx.Err()
 		})
+	}); err != nil {
+		return nil, err
+	}
+	return out, l.told(ctx, by, "look_up", found, map[string]any{"need": need})
+}
+
+// question writes the persons that are asked about into an answer, and says where each stands by the key of his number.
+func (l *Loop) question(out *Lookup, idNumbers []string) map[string]int {
+	byKey := map[string]int{}
+	for i, number := range idNumbers {
+		out.Rows = append(out.Rows, LookupRow{IDNumber: clipRunes(number, 32)})
+		id, err := casework.NormalizeIDNumber(number)
+		if err != nil {
+			out.Rows[i].Problem = casework.MessageOf(err)
+			continue
+		}
+		key := l.secrets.blind("id_no", id)
+		if _, twice := byKey[key]; twice {
+			out.Rows[i].Problem = "与前面重复。"
+			continue
+		}
+		byKey[key] = i
+	}
+	return byKey
+}
+
+// told writes into the audit whom somebody is about to be told of. What was read on a snapshot is handed over only behind
+// it.
+func (l *Loop) told(ctx context.Context, by casework.Actor, verb string, rows []SharedRow, details map[string]any) error {
+	return l.run(ctx, func(w *work) error {
+		for _, r := range rows {
+			w.auditBy(by, verb, r.person, r.root, details)
+		}
+		return nil
 	})
-	return out, err
 }
 
 // ended reports whether a need's last month is over.

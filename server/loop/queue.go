@@ -117,7 +117,7 @@ func query(by casework.Actor, f Filter) (Query, error) {
 		q.Owner = by.UserID
 		return q, by.May(casework.VerbList, casework.Subject{Kind: f.Kind, Region: by.Region, Owner: by.UserID})
 	}
-	if f.Kind == "relocation" && f.Owner != "" && f.Region == "" { // what moves from the caller's own town lies at another one
+	if f.Kind == "relocation" && casework.RegionPrefix(f.Owner) != "" && f.Region == "" { // what moves from the caller's own town lies at another one
 		return q, by.May(casework.VerbList, casework.Subject{Kind: f.Kind, Region: f.Owner})
 	}
 	region := by.Region

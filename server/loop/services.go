@@ -28,17 +28,18 @@ func (l *Loop) JobServices(ctx context.Context, by casework.Actor, year int) (li
 	if err := by.May(casework.VerbGiveAid, casework.Subject{Kind: "aid", Region: by.Region, Dept: "RSJ"}); err != nil {
 		return nil, err
 	}
-	err = l.run(ctx, func(w *work) error {
-		list = []ServedPerson{}
-		standards, err := readStandards(w.tx)
+	var found []SharedRow
+	if err := l.store.Read(ctx, func(tx ReadTx) error {
+		list, found = []ServedPerson{}, nil
+		standards, err := readStandards(tx)
 		if err != nil {
 			return err
 		}
-		s, err := l.newSharing(w.tx, by.Region, "unemployed", []string{"id_no", "name", "town", "village", "since"})
+		s, err := l.newSharing(tx, by.Region, "unemployed", []string{"id_no", "name", "town", "village", "since"})
 		if err != nil {
 			return err
 		}
-		byKey, byPerson, err := servicesOf(w.tx, strconv.Itoa(year))
+		byKey, byPerson, err := servicesOf(tx, strconv.Itoa(year))
 		if err != nil {
 			return err
 		}
@@ -52,12 +53,13 @@ func (l *Loop) JobServices(ctx context.Context, by casework.Actor, year int) (li
 			if x.Lacks, err = x.Served.Lacks(casework.Place{Region: by.Region}, l.dayOr(""), standards); err != nil {
 				return err
 			}
-			list = append(list, x)
-			w.auditBy(by, "job_services", r.person, r.root, nil)
+			list, found = append(list, x), append(found, r)
 			return ctx.Err()
 		})
-	})
-	return list, err
+	}); err != nil {
+		return nil, err
+	}
+	return list, l.told(ctx, by, "job_services", found, nil)
 }
 
 // servicesOf reads a year's services: by the keyed index from the newest list, by person from aid records.
