@@ -6,7 +6,7 @@ var Catalog = []*Kind{
 	household, person, lead, visit, application, evidence, task, periodicReview, exit, publication, objection, aid, meeting, resolution, order, dataNeed, dataPackage, evaluation, assessment, monitoring, relocationKind,
 	{Name: "review", Label: "审核", Bucket: BucketCase, Owner: "reviewer", Parent: "visit", Fields: []Field{
 		ref("visit", "走访"), ref("reviewer", "审核员"), server("decision", "决定", Enum).of("review"), server("comments", "逐题意见", List).sealed(),
-		server("text", "意见", Text).sealed(), at("at", "时间"),
+		server("text", "意见", Text).sealed(), at("at", "时间"), server("state", "状态", Enum).of("state"),
 	}},
 	{Name: "disposition", Label: "处置", Bucket: BucketCase, Parent: "lead", Fields: []Field{
 		ref("lead", "线索"), ref("household", "家庭"), ref("visit", "走访"), server("result", "处置结果", Enum).of("disposition"),
