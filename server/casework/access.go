@@ -180,7 +180,7 @@ func (a Actor) reaches(s Scope, on Subject) bool {
 
 // OfDepartment reports whether a department sees its own of a kind.
 func OfDepartment(kind string) bool {
-	return slices.Contains([]string{"referral", "dataset", "aid", "resolution", "order", "monitoring"}, kind)
+	return slices.Contains([]string{"referral", "dataset", "aid", "resolution", "invitation", "order", "monitoring"}, kind)
 }
 
 // OfAllDepartments reports whether every department of a region sees all of a kind: what data is asked for and handed on, and

@@ -1,6 +1,9 @@
 package casework
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // AidMachine takes help that is given to a household or a person from its plan to its arrival. What failed, such as a
 // transfer to a closed account, is approved again and goes out anew; what was paid without a right to it is recovered.
@@ -128,6 +131,12 @@ func CheckAid(by Actor, measure string, amount int64) (*Measure, error) {
 		return nil, NewError(CodeInvalidValue, "“"+m.Label+"”请填写金额,以分为单位。")
 	}
 	return m, nil
+}
+
+// Publishable reports whether help by a measure can be published: what answers nothing but illness or disability says of
+// somebody that he is ill, which no publication does.
+func (m *Measure) Publishable() bool {
+	return slices.ContainsFunc(m.Needs, func(n string) bool { return n != "illness" && n != "disability" })
 }
 
 // ValidMonth reports whether s is a month, "2026-07".

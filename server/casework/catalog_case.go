@@ -134,15 +134,15 @@ var exit = &Kind{Name: "exit", Label: "退出与渐退", Bucket: BucketCase, Own
 
 // A publication holds what everybody may read, and nothing else.
 var publication = &Kind{Name: "publication", Label: "公示", Bucket: BucketCase, Due: "until", Parent: "application", Fields: []Field{
-	ref("household", "家庭"), ref("application", "救助申请"), server("stage", "公示内容", Enum).of("publication_stage").public(), server("name", "姓名(隐去部分)", Text).public(),
-	server("members", "人口数", Int).public(), server("categories", "救助类别", EnumList).of("category").public(), server("amount", "金额(每月)", Money).public(),
+	ref("household", "家庭"), ref("application", "救助申请"), ref("aid", "救助记录"), server("measure", "救助措施", Enum).of("measure").public(), server("stage", "公示内容", Enum).of("publication_stage").public(), server("name", "姓名(隐去部分)", Text).public(),
+	server("members", "人口数", Int).public(), server("categories", "救助类别", EnumList).of("category").public(), server("amount", "金额(每月;部门帮扶为总额)", Money).public(),
 	at("posted_at", "公示时间").public(), server("until", "公示截止", Date).public(), at("ended_at", "撤下时间"), server("state", "状态", Enum).of("state"),
 }}
 
 // An objection is the root of a case of its own, which lies at the town's desk: who objects is nobody's business in the
 // village, and no phone holds it.
 var objection = &Kind{Name: "objection", Label: "公示异议", Bucket: BucketCase, Root: true, Parent: "application", Fields: []Field{
-	ref("publication", "公示"), ref("application", "救助申请"), server("receipt", "受理编号", Text), server("town", "镇(街道)", Text), server("village", "村(社区)", Text),
+	ref("publication", "公示"), ref("application", "救助申请"), ref("aid", "救助记录"), server("receipt", "受理编号", Text), server("town", "镇(街道)", Text), server("village", "村(社区)", Text),
 	server("name", "姓名", Text).sealed(), server("phone", "联系电话", Text).sealed(), server("text", "异议内容", Text).sealed(),
 	at("received_at", "收到时间"), ref("decided_by", "处理人"), at("decided_at", "处理时间"), server("reason", "处理意见", Text).sealed(), server("state", "状态", Enum).of("state"),
 }}
@@ -154,7 +154,7 @@ var aid = &Kind{Name: "aid", Label: "救助记录", Bucket: BucketCase, Owner: "
 	server("amount", "金额", Money), server("period", "期间", Text), server("note", "说明", Text).sealed(), ref("planned_by", "登记人"), at("planned_at", "登记时间"),
 	ref("approved_by", "批准人"), at("approved_at", "批准时间"), at("disbursed_at", "发放时间"), at("confirmed_at", "到账时间"),
 	at("failed_at", "发放失败时间"), at("recovered_at", "追回时间"), at("cancelled_at", "取消时间"), server("reason", "原因", Text).sealed(),
-	server("state", "状态", Enum).of("state"),
+	at("objected_at", "公示异议时间"), server("objection", "公示异议", Text).sealed(), server("state", "状态", Enum).of("state"),
 }}
 
 // A meeting is the root of a case of its own at the county's desk; what it concluded on a household stands in that one's case.
@@ -163,6 +163,12 @@ var meeting = &Kind{Name: "meeting", Label: "会议", Bucket: BucketCase, Root: 
 	server("departments", "参会部门", EnumList).of("department"), server("dispositions", "列入的处置", List), ref("called_by", "召集人"), at("called_at", "通知时间"),
 	at("held_at", "记录时间"), server("present", "参会人员", List).sealed(), server("minutes", "会议纪要", Text).sealed(), at("cancelled_at", "取消时间"),
 	server("reason", "理由", Text).sealed(), at("closed_at", "办结时间"), server("state", "状态", Enum).of("state"),
+}}
+
+var invitation = &Kind{Name: "invitation", Label: "会议通知", Bucket: BucketCase, Owner: "to_dept", Due: "due_on", Parent: "meeting", Fields: []Field{
+	ref("meeting", "会议"), server("to_dept", "部门", Enum).of("department"), server("type", "会议类型", Enum).of("meeting_type"), server("due_on", "会议日期", Date), server("place", "地点", Text),
+	server("agenda", "议题", Text).sealed(), at("sent_at", "通知时间"), server("answer", "回复(参会人员或不能参会的原因)", Text).sealed(), ref("answered_by", "回复人"), at("answered_at", "回复时间"),
+	server("state", "状态", Enum).of("state"),
 }}
 
 var resolution = &Kind{Name: "resolution", Label: "会议事项", Bucket: BucketCase, Owner: "to_dept", Due: "due_on", Parent: "meeting", Fields: []Field{

@@ -3,7 +3,7 @@ package casework
 // Catalog declares every kind and field once. Validation, merging, sealing, lists and the protocol's schema document
 // follow it; adding a field is one line.
 var Catalog = []*Kind{
-	household, person, lead, visit, application, evidence, task, periodicReview, exit, publication, objection, aid, meeting, resolution, order, dataNeed, dataPackage, evaluation, assessment, monitoring, relocationKind,
+	household, person, lead, visit, application, evidence, task, periodicReview, exit, publication, objection, aid, meeting, invitation, resolution, order, dataNeed, dataPackage, evaluation, assessment, monitoring, relocationKind,
 	{Name: "review", Label: "审核", Bucket: BucketCase, Owner: "reviewer", Parent: "visit", Fields: []Field{
 		ref("visit", "走访"), ref("reviewer", "审核员"), server("decision", "决定", Enum).of("review"), server("comments", "逐题意见", List).sealed(),
 		server("text", "意见", Text).sealed(), at("at", "时间"), server("state", "状态", Enum).of("state"),

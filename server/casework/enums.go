@@ -32,7 +32,7 @@ var Enums = map[string][]Term{
 	"task_type":         {{"visit", "入户核实"}, {"correction", "退回补正"}, {"return_visit", "回访"}, {"check", "核查"}, {"supplement", "申请补正"}, {"periodic_review", "定期复核"}},
 	"review_cause":      {{"yearly", "年度复核"}, {"half_yearly", "半年复核"}, {"term", "期满复核"}, {"death", "成员死亡"}, {"change", "情况变化"}},
 	"review_outcome":    {{"maintain", "保持不变"}, {"adjust", "调整类别"}, {"grace", "渐退"}, {"exit", "退出"}},
-	"publication_stage": {{"opinion", "初审意见公示"}, {"decision", "享受救助公布"}},
+	"publication_stage": {{"opinion", "初审意见公示"}, {"decision", "享受救助公布"}, {"aid", "部门帮扶公示"}},
 	"measure":           measureTerms(),
 	"meeting_type":      {{"conference", "一事一议"}, {"joint", "联席会议"}},
 	"data_mode":         {{"monthly", "按月推送"}, {"lookup", "按需查询"}},

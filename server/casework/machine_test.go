@@ -194,7 +194,7 @@ func ExampleMachine_String() {
 	// monitored        finish         -> closed           system
 	//
 	// publication (公示)
-	// (none)           post           -> posted           town_reviewer, bureau_officer
+	// (none)           post           -> posted           town_reviewer, bureau_officer, dept_officer
 	// posted           expire         -> expired          system
 	// posted           object         -> objected         village_clerk, town_clerk, town_reviewer
 	// posted           withdraw       -> archived         town_reviewer, bureau_officer, system
@@ -284,6 +284,15 @@ func ExampleMachine_String() {
 	// handed_over      confirm        -> closed           bureau_officer [seamless]
 	// handed_over      drop           -> cancelled        bureau_officer [reasoned]
 	// moved            finish         -> closed           system
+	//
+	// invitation (会议通知)
+	// (none)           invite         -> open             bureau_officer
+	// open             accept         -> accepted         dept_officer, bureau_officer [reasoned]
+	// open             decline        -> declined         dept_officer, bureau_officer [reasoned]
+	// open             close          -> closed           system
+	// accepted         close          -> closed           system
+	// open             cancel         -> cancelled        system
+	// accepted         cancel         -> cancelled        system
 }
 
 // willing are facts under which every guard holds.

@@ -154,4 +154,4 @@ var DeviceMachine = &Machine{"device", "设备", []Transition{
 // Machines lists every state machine.
 var Machines = []*Machine{LeadMachine, VisitMachine, DispositionMachine, ReferralMachine, TaskMachine, ReviewMachine, ConflictMachine, AmendmentMachine,
 	DeviceMachine, ApplicationMachine, PeriodicReviewMachine, ExitMachine, PublicationMachine, ObjectionMachine, AidMachine, MeetingMachine,
-	ResolutionMachine, OrderMachine, DataNeedMachine, DataPackageMachine, EvaluationMachine, MonitoringMachine, RelocationMachine}
+	ResolutionMachine, OrderMachine, DataNeedMachine, DataPackageMachine, EvaluationMachine, MonitoringMachine, RelocationMachine, InvitationMachine}

@@ -18,6 +18,17 @@ var ResolutionMachine = &Machine{"resolution", "会议事项", []Transition{
 	{"open", "drop", bureau, "reasoned", "cancelled"},
 }}
 
+// InvitationMachine asks a department to a meeting, and takes its answer: who comes, or why nobody does.
+var InvitationMachine = &Machine{"invitation", "会议通知", []Transition{
+	{"", "invite", bureau, "", "open"},
+	{"open", "accept", giver, "reasoned", "accepted"},
+	{"open", "decline", giver, "reasoned", "declined"},
+	{"open", "close", system, "", "closed"},
+	{"accepted", "close", system, "", "closed"},
+	{"open", "cancel", system, "", "cancelled"},
+	{"accepted", "cancel", system, "", "cancelled"},
+}}
+
 func minuted(f Facts) error {
 	return require(f.Minuted, "请填写会议纪要和参会人员。")
 }

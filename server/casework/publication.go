@@ -8,7 +8,7 @@ import (
 // PublicationMachine takes what is on the public page and the village board (阳光公示) from its posting to its end. It leaves
 // the page by itself when its time is over; an objection that was registered stops it at once.
 var PublicationMachine = &Machine{"publication", "公示", []Transition{
-	{"", "post", []Role{RoleTownReviewer, RoleBureauOfficer}, "", "posted"},
+	{"", "post", []Role{RoleTownReviewer, RoleBureauOfficer, RoleDeptOfficer}, "", "posted"},
 	{"posted", "expire", system, "", "expired"},
 	{"posted", "object", objecting, "", "objected"},
 	{"posted", "withdraw", []Role{RoleTownReviewer, RoleBureauOfficer, RoleSystem}, "", "archived"},

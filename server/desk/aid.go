@@ -86,6 +86,13 @@ func (a *API) aid() {
 			id, err := a.Loop.PlanAid(ctx, actor(ctx), loop.AidInput(in.Body))
 			return answer(Made{id}, err)
 		})
+	huma.Register(a.huma, op(http.MethodPost, "/aid/{id}/publication", "publish-aid", "aid", "Publish help that your department has approved, for the days of a publication"),
+		func(ctx context.Context, in *struct {
+			ID string `path:"id" maxLength:"64"`
+		}) (*body[Made], error) {
+			id, err := a.Loop.PublishAid(ctx, actor(ctx), in.ID)
+			return answer(Made{id}, err)
+		})
 	huma.Register(a.huma, op(http.MethodPost, "/aid/{id}/{action}", "step-aid", "aid", "Take an aid record one step on"),
 		func(ctx context.Context, in *struct {
 			ID     string `path:"id" maxLength:"64"`

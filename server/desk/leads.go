@@ -154,7 +154,7 @@ type WorkerView struct {
 
 // DueView is something whose deadline is near or over.
 type DueView struct {
-	Kind        string `json:"kind" enum:"lead,application,periodic_review,exit,referral,resolution,order"`
+	Kind        string `json:"kind" enum:"lead,application,periodic_review,exit,referral,resolution,invitation,order"`
 	ID          string `json:"id"`
 	Lead        string `json:"lead,omitempty" doc:"The id again where it is a lead."`
 	Region      string `json:"region"`
@@ -175,10 +175,10 @@ type Recounted struct {
 }
 
 func (a *API) deadlines() {
-	list := op(http.MethodGet, "/deadlines", "list-deadlines", "leads", "List the leads, applications, reviews, return visits, referrals, resolutions of meetings and orders whose time is nearly or quite over, the most urgent first")
+	list := op(http.MethodGet, "/deadlines", "list-deadlines", "leads", "List the leads, applications, reviews, return visits, referrals, resolutions of meetings, invitations to them and orders whose time is nearly or quite over, the most urgent first")
 	list.Responses = fileResponses[[]DueView](a, "What is due")
 	huma.Register(a.huma, list, func(ctx context.Context, in *struct {
-		Kind    []string `query:"kind" enum:"lead,application,periodic_review,exit,referral,resolution,order" doc:"Only these, with commas between."`
+		Kind    []string `query:"kind" enum:"lead,application,periodic_review,exit,referral,resolution,invitation,order" doc:"Only these, with commas between."`
 		Region  string   `query:"region" maxLength:"16" doc:"A 12-digit code or a grid's id within your own region."`
 		Overdue bool     `query:"overdue" doc:"Only what is over."`
 		Format  string   `query:"format" enum:"json,csv,xlsx" default:"json"`

@@ -60,6 +60,16 @@ func (a *API) meetings() {
 			}
 			return done(a.Loop.StepMeeting(ctx, actor(ctx), step))
 		})
+	huma.Register(a.huma, op(http.MethodPost, "/invitations/{id}/{action}", "answer-invitation", "meetings", "Say who of your department comes to a meeting, or why nobody does"),
+		func(ctx context.Context, in *struct {
+			ID     string `path:"id" maxLength:"64"`
+			Action string `path:"action" enum:"accept,decline"`
+			Body   struct {
+				Text string `json:"text" minLength:"1" maxLength:"500" doc:"Sealed; who comes, or why nobody does."`
+			}
+		}) (*empty, error) {
+			return done(a.Loop.AnswerInvitation(ctx, actor(ctx), in.ID, in.Action, in.Body.Text))
+		})
 	huma.Register(a.huma, op(http.MethodPost, "/resolutions/{id}/{action}", "step-resolution", "meetings", "Answer what a meeting asked of your department, or follow it to its end"),
 		func(ctx context.Context, in *struct {
 			ID     string `path:"id" maxLength:"64"`

@@ -57,7 +57,7 @@ type listInput struct {
 // Lists are the lists of the desk, by the last part of their addresses, with the kinds of what they hold.
 var Lists = map[string]string{"households": "household", "persons": "person", "leads": "lead", "visits": "visit", "dispositions": "disposition", "referrals": "referral", "tasks": "task",
 	"conflicts": "conflict", "amendments": "amendment", "applications": "application", "periodic-reviews": "periodic_review",
-	"exits": "exit", "publications": "publication", "objections": "objection", "aid": "aid", "meetings": "meeting", "resolutions": "resolution",
+	"exits": "exit", "publications": "publication", "objections": "objection", "aid": "aid", "meetings": "meeting", "resolutions": "resolution", "invitations": "invitation",
 	"orders": "order", "data-needs": "data_need", "data-packages": "data_package", "evaluations": "evaluation", "monitoring": "monitoring", "relocations": "relocation"}
 
 func (a *API) queues() {

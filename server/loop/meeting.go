@@ -74,10 +74,67 @@ func (l *Loop) CallMeeting(ctx context.Context, by casework.Actor, in MeetingCal
 		if err != nil {
 			return err
 		}
+		if err := g.invite(ref, by, in, agenda); err != nil {
+			return err
+		}
 		w.auditBy(by, "call_meeting", ref, ref, nil)
 		return g.commit()
 	})
 	return id, err
+}
+
+// invite asks every department of a meeting to come; the bureau need not ask itself.
+func (g *group) invite(meeting syncproto.Ref, by casework.Actor, in MeetingCall, agenda string) error {
+	for _, dept := range slices.Compact(slices.Sorted(slices.Values(in.Departments))) {
+		if dept == by.DeptOf() {
+			continue
+		}
+		state, err := casework.InvitationMachine.Next("", "invite", by.Role, casework.Facts{})
+		if err != nil {
+			return err
+		}
+		ref := syncproto.Ref{Kind: "invitation", ID: g.w.l.newID()}
+		if _, err := g.serverPut(ref, meeting, syncproto.BucketDesk+by.Region, syncproto.Fields(map[string]any{"meeting": meeting.ID, "to_dept": dept, "type": in.Type, "due_on": in.On,
+			"place": optional(clipRunes(in.Place, 100)), "agenda": agenda, "sent_at": g.w.clockTime(), "state": state})); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endInvitations closes or cancels what a meeting's departments were asked, with the meeting.
+func (g *group) endInvitations(meeting *draft, action string) error {
+	list, err := g.under(meeting.rec.Root, "invitation", "open", "accepted")
+	for _, d := range list {
+		if err == nil {
+			err = g.step(d, action, casework.RoleSystem, casework.Facts{}, nil)
+		}
+	}
+	return err
+}
+
+// AnswerInvitation says for a department who comes to a meeting (accept), or why nobody does (decline). Text is sealed, at
+// most 500 characters.
+func (l *Loop) AnswerInvitation(ctx context.Context, by casework.Actor, invitation, action, text string) error {
+	if action != "accept" && action != "decline" {
+		return casework.NewError(casework.CodeInvalidValue, "请选择参会或不能参会。")
+	}
+	text = clipRunes(strings.TrimSpace(text), 500)
+	return l.run(ctx, func(w *work) error {
+		g := w.newGroup()
+		d, err := g.visible(by, casework.VerbAnswerResolution, syncproto.Ref{Kind: "invitation", ID: invitation})
+		if err != nil {
+			return err
+		}
+		if by.DeptOf() != d.rec.Body.Str("to_dept") {
+			return casework.NewError(casework.CodeForbidden, "由被通知的部门回复。")
+		}
+		if err := g.step(d, action, by.Role, casework.Facts{Reasoned: text != ""}, map[string]any{"answer": optional(text), "answered_by": by.UserID, "answered_at": w.clockTime()}); err != nil {
+			return err
+		}
+		w.auditBy(by, "invitation_"+action, d.rec.Ref, d.rec.Root, nil)
+		return g.commit()
+	})
 }
 
 // Resolved is something that a meeting asks of a department.
@@ -138,6 +195,11 @@ func (l *Loop) StepMeeting(ctx context.Context, by casework.Actor, in MeetingSte
 		}
 		if err := g.step(d, in.Action, by.Role, facts, f); err != nil {
 			return err
+		}
+		if in.Action != "close" {
+			if err := g.endInvitations(d, map[string]string{"hold": "close", "cancel": "cancel"}[in.Action]); err != nil {
+				return err
+			}
 		}
 		if in.Action == "hold" {
 			if err := g.conclude(d, by, in); err != nil {

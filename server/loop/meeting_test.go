@@ -50,6 +50,27 @@ func TestConferencesAreFollowedToTheirEnd(t *testing.T) {
 	o.must(err)
 	wants(t, o.loop.Verify(ctx, o.desk, loop.Verdict{Disposition: d, Action: "verify"}), casework.CodeGuardFailed) // it has not been held
 
+	medical := o.officer("YBJ")
+	if list, err := o.loop.Queue(ctx, o.officer("JTJ"), loop.Filter{Kind: "invitation"}); err != nil || len(list.Items) != 0 {
+		t.Errorf("a department that was not asked sees %+v, %v", list, err)
+	}
+	asked, err := o.loop.Queue(ctx, medical, loop.Filter{Kind: "invitation"})
+	if o.must(err); len(asked.Items) != 1 || asked.Items[0].Fields["due_on"] != due || asked.Items[0].Fields["place"] != "二楼会议室" { // the bureau does not ask itself
+		t.Fatalf("%+v", asked.Items)
+	}
+	page, err := o.loop.Case(ctx, medical, asked.Items[0].Ref)
+	if o.must(err); page.Record.Fields["agenda"] != "湛某一户认定" {
+		t.Errorf("%+v", page.Record.Fields)
+	}
+	come := func(by casework.Actor, action, text string) error {
+		return o.loop.AnswerInvitation(ctx, by, asked.Items[0].Ref.ID, action, text)
+	}
+	wants(t, come(medical, "accept", " "), casework.CodeGuardFailed)
+	wants(t, come(o.desk, "accept", "周立新"), casework.CodeForbidden)
+	wants(t, come(o.officer("JTJ"), "accept", "某"), casework.CodeNotFound)
+	o.must(come(medical, "accept", "陈佳慧"))
+	wants(t, come(medical, "decline", "有事"), casework.CodeInvalidTransition)
+
 	held := loop.MeetingStep{Meeting: id, Action: "hold", Present: []string{"周立新", "陈佳慧"}, Minutes: "一致同意纳入,由医保局核查报销。",
 		Conclusions: []loop.Conclusion{{Disposition: d, Text: "同意认定为刚性支出困难家庭"}}, Resolutions: []loop.Resolved{{Dept: "YBJ", Text: "核查大病报销", DueOn: due}}}
 	for name, change := range map[string]func(*loop.MeetingStep){"minutes": func(s *loop.MeetingStep) { s.Minutes = "" }, "people": func(s *loop.MeetingStep) { s.Present = nil }} {
@@ -65,7 +86,9 @@ func TestConferencesAreFollowedToTheirEnd(t *testing.T) {
 	o.must(o.loop.StepMeeting(ctx, o.desk, held))
 	o.must(o.loop.Verify(ctx, o.desk, loop.Verdict{Disposition: d, Action: "verify"}))
 
-	medical := o.officer("YBJ")
+	if rec, _ := o.record(asked.Items[0].Ref); rec.Str("state") != "closed" {
+		t.Errorf("the invitation is %q behind the meeting", rec.Str("state"))
+	}
 	list, err := o.loop.Queue(ctx, medical, loop.Filter{Kind: "resolution"})
 	if o.must(err); len(list.Items) != 1 {
 		t.Fatalf("the department sees %+v", list.Items)

@@ -52,6 +52,90 @@ func (g *group) post(d *draft, by casework.Actor, p posting) error {
 	return err
 }
 
+// PublishAid puts help that a department has approved on the public page for the days of a publication: who receives it,
+// masked, by what measure, and how much.
+func (l *Loop) PublishAid(ctx context.Context, by casework.Actor, aid string) (id string, err error) {
+	err = l.run(ctx, func(w *work) error {
+		g := w.newGroup()
+		d, err := g.visible(by, casework.VerbGiveAid, syncproto.Ref{Kind: "aid", ID: aid})
+		if err != nil {
+			return err
+		}
+		b := d.rec.Body
+		m, err := casework.CheckAid(by, b.Str("measure"), b.Int("amount"))
+		if err != nil {
+			return err
+		}
+		switch {
+		case !m.Publishable():
+			return casework.NewError(casework.CodeGuardFailed, "“"+m.Label+"”会透露健康状况,不能公示。")
+		case !slices.Contains([]string{"approved", "disbursed", "confirmed"}, b.Str("state")):
+			return casework.NewError(casework.CodeGuardFailed, "批准后的帮扶才能公示。")
+		case d.rec.Root.Kind != "household":
+			return casework.NewError(casework.CodeGuardFailed, "该对象还没有家庭档案,不能公示。")
+		}
+		posted, err := g.under(d.rec.Root, "publication", "posted")
+		if err != nil {
+			return err
+		}
+		for _, p := range posted {
+			if p.rec.Body.Str("aid") == aid {
+				return casework.NewError(casework.CodeGuardFailed, "这项帮扶正在公示。")
+			}
+		}
+		if id, err = g.postAid(d, by); err != nil {
+			return err
+		}
+		w.auditBy(by, "publish_aid", d.rec.Ref, d.rec.Root, nil)
+		return g.commit()
+	})
+	return id, err
+}
+
+func (g *group) postAid(d *draft, by casework.Actor) (id string, err error) {
+	state, err := casework.PublicationMachine.Next("", "post", by.Role, casework.Facts{})
+	if err != nil {
+		return "", err
+	}
+	h, err := g.live(d.rec.Root)
+	if err != nil {
+		return "", err
+	}
+	ring, err := g.ring(h.rec.Root, h.bucket)
+	if err != nil {
+		return "", err
+	}
+	name, number := textOf(opened(ring, h.rec.Ref, h.rec.Body)["head_name"]), ""
+	if person := d.rec.Body.Str("person"); person != "" {
+		p, err := g.live(syncproto.Ref{Kind: "person", ID: person})
+		if err != nil {
+			return "", err
+		}
+		fields := opened(ring, p.rec.Ref, p.rec.Body)
+		name, number = textOf(fields["name"]), textOf(fields["id_no"])
+	}
+	standards, err := readStandards(g.w.tx)
+	if err != nil {
+		return "", err
+	}
+	today := g.w.l.dayOr("")
+	days, err := standards.Term(casework.StdApplyPublicize, placeOf(h.bucket, h.rec.Body), today)
+	if err != nil {
+		return "", err
+	}
+	f := map[string]any{"household": h.rec.ID, "aid": d.rec.ID, "measure": d.rec.Body.Str("measure"), "stage": "aid", "posted_at": g.w.clockTime(),
+		"until": casework.AddDays(today, days), "state": state, "name": casework.PublishedName(name, number, today)}
+	if n := h.rec.Body.Int("members_count"); n > 0 {
+		f["members"] = n
+	}
+	if amount := d.rec.Body.Int("amount"); amount > 0 {
+		f["amount"] = amount
+	}
+	ref := syncproto.Ref{Kind: "publication", ID: g.w.l.newID()}
+	_, err = g.serverPut(ref, d.rec.Root, d.bucket, syncproto.Fields(f))
+	return ref.ID, err
+}
+
 // endPublications takes what is posted of an application, or of all of a household's where it is "", off the page.
 func (g *group) endPublications(root syncproto.Ref, application, action string, by casework.Role) error {
 	list, err := g.under(root, "publication", "posted")
@@ -100,6 +184,7 @@ type Publication struct {
 	Place      string // the town's and the village's name
 	Members    int64
 	Categories []string
+	Measure    string // of a department's help, whose amount is what it comes to
 	Amount     int64 // 分 a month, 0 for none
 	PostedOn   string
 	Until      string // "" for as long as help lasts
@@ -162,7 +247,7 @@ func (l *Loop) published(tx ReadTx, s *Stored) (*Publication, error) {
 	if s.Deleted || !l.onPage(b) {
 		return nil, nil
 	}
-	p := &Publication{ID: s.Ref.ID, Stage: b.Str("stage"), Name: b.Str("name"), Members: b.Int("members"), Amount: b.Int("amount"), PostedOn: dayOf(b.Str("posted_at")), Until: b.Str("until")}
+	p := &Publication{ID: s.Ref.ID, Stage: b.Str("stage"), Name: b.Str("name"), Measure: b.Str("measure"), Members: b.Int("members"), Amount: b.Int("amount"), PostedOn: dayOf(b.Str("posted_at")), Until: b.Str("until")}
 	for _, c := range b.Get("categories").Items() {
 		p.Categories = append(p.Categories, c.Str())
 	}
@@ -206,11 +291,11 @@ func (l *Loop) Object(ctx context.Context, in PublicObjection) (receipt string, 
 			return casework.NewError(casework.CodeGuardFailed, "公示已经结束,如仍有异议,请向镇(街道)或民政局反映。")
 		}
 		application := p.rec.Body.Str("application")
-		open, err := w.tx.Find(Query{Kind: "objection", States: []string{"received"}, Parent: application, Limit: maxOpenObjections})
+		open, err := w.openObjections(p)
 		if err != nil {
 			return err
 		}
-		if len(open.Items) >= maxOpenObjections {
+		if open >= maxOpenObjections {
 			return casework.NewError(casework.CodeGuardFailed, "这项公示已收到多条异议,正在处理,请稍后再提交或直接向镇(街道)反映。")
 		}
 		state, err := casework.ObjectionMachine.Next("", "receive", casework.RoleSystem, casework.Facts{})
@@ -220,7 +305,7 @@ func (l *Loop) Object(ctx context.Context, in PublicObjection) (receipt string, 
 		village := villageOf(p.bucket)
 		town := casework.TownOf(village)
 		ref := syncproto.Ref{Kind: "objection", ID: w.l.newID()}
-		err = g.putRoot(ref, syncproto.BucketDesk+town, key, map[string]any{"publication": p.rec.ID, "application": application, "receipt": receipt,
+		err = g.putRoot(ref, syncproto.BucketDesk+town, key, map[string]any{"publication": p.rec.ID, "application": optional(application), "aid": optional(p.rec.Body.Str("aid")), "receipt": receipt,
 			"town": town, "village": village, "name": optional(name), "phone": optional(phone), "text": text, "received_at": w.clockTime(), "state": state})
 		if err != nil {
 			return err
@@ -229,6 +314,23 @@ func (l *Loop) Object(ctx context.Context, in PublicObjection) (receipt string, 
 		return g.commit()
 	})
 	return receipt, err
+}
+
+// openObjections counts the objections to what is published that wait for an answer: those of its application, or of the
+// publication where it is of a department's help.
+func (w *work) openObjections(p *draft) (n int, err error) {
+	q := Query{Kind: "objection", States: []string{"received"}, Parent: p.rec.Body.Str("application"), Limit: maxOpenObjections}
+	if q.Parent == "" {
+		q.Region, q.Limit = casework.RegionPrefix(casework.TownOf(villageOf(p.bucket))), 500
+	}
+	err = eachFound(w.tx, q, func(s *Stored) error {
+		b, err := syncproto.ParseObject(s.Body)
+		if err == nil && (q.Parent != "" || b.Str("publication") == p.rec.ID) {
+			n++
+		}
+		return err
+	})
+	return n, err
 }
 
 // public is whoever writes on the public pages of a town.
@@ -279,6 +381,9 @@ func (l *Loop) AnswerObjection(ctx context.Context, by casework.Actor, objection
 
 // registered does what a registered objection entails.
 func (g *group) registered(d *draft, by casework.Actor, reason string) error {
+	if d.rec.Body.Str("aid") != "" {
+		return g.objectedAid(d, by, reason)
+	}
 	a, err := g.live(syncproto.Ref{Kind: "application", ID: d.rec.Body.Str("application")})
 	if err != nil {
 		return err
@@ -295,4 +400,16 @@ func (g *group) registered(d *draft, by casework.Actor, reason string) error {
 		return g.reviewNow(a.rec.Root, "change")
 	}
 	return nil // its application has come to an end without help
+}
+
+// objectedAid takes a department's help off the page and writes the objection into its record, where the department sees it.
+func (g *group) objectedAid(d *draft, by casework.Actor, reason string) error {
+	if _, err := g.serverSet(syncproto.Ref{Kind: "aid", ID: d.rec.Body.Str("aid")}, map[string]any{"objected_at": g.w.clockTime(), "objection": reason}); err != nil {
+		return err
+	}
+	p, err := g.live(syncproto.Ref{Kind: "publication", ID: d.rec.Body.Str("publication")})
+	if err != nil || p.rec.Body.Str("state") != "posted" {
+		return err
+	}
+	return g.endPublication(p, "object", by.Role)
 }

@@ -42,6 +42,7 @@ var deadlines = []struct {
 	{"exit", []string{"monitored"}, false}, // the return visit that it asks for is a task of its own
 	{"referral", casework.ReferralsRunning, false},
 	{"resolution", []string{"open"}, false},
+	{"invitation", []string{"open"}, false},
 	{"order", []string{"issued"}, false},
 }
 

@@ -14,7 +14,7 @@ var machines = map[string]*casework.Machine{
 	"referral": casework.ReferralMachine, "task": casework.TaskMachine, "conflict": casework.ConflictMachine, "amendment": casework.AmendmentMachine,
 	"application": casework.ApplicationMachine, "periodic_review": casework.PeriodicReviewMachine, "exit": casework.ExitMachine,
 	"publication": casework.PublicationMachine, "objection": casework.ObjectionMachine, "aid": casework.AidMachine,
-	"meeting": casework.MeetingMachine, "resolution": casework.ResolutionMachine, "order": casework.OrderMachine, "data_need": casework.DataNeedMachine, "data_package": casework.DataPackageMachine, "evaluation": casework.EvaluationMachine, "monitoring": casework.MonitoringMachine, "relocation": casework.RelocationMachine,
+	"meeting": casework.MeetingMachine, "resolution": casework.ResolutionMachine, "invitation": casework.InvitationMachine, "order": casework.OrderMachine, "data_need": casework.DataNeedMachine, "data_package": casework.DataPackageMachine, "evaluation": casework.EvaluationMachine, "monitoring": casework.MonitoringMachine, "relocation": casework.RelocationMachine,
 }
 
 // step takes a record one transition on and writes the fields that go with it. Sets of the server on its own account
@@ -200,7 +200,7 @@ func (g *group) visible(by casework.Actor, verb casework.Verb, ref syncproto.Ref
 func subjectOf(kind, bucket string, body syncproto.Object) casework.Subject {
 	s := casework.Subject{Kind: kind, Region: regionOf(bucket), State: body.Str("state")}
 	switch kind {
-	case "referral", "resolution", "order":
+	case "referral", "resolution", "invitation", "order":
 		s.Dept = body.Str("to_dept")
 	case "aid", "monitoring":
 		s.Dept = body.Str("dept")
