@@ -7,7 +7,7 @@ import (
 )
 
 // CatalogVersion grows with every field or kind that is added. Fields are added or retired, never renamed or retyped.
-const CatalogVersion = 17
+const CatalogVersion = 18
 
 // Policy says what becomes of concurrent writes to a field; syncproto's Merge carries it out.
 type Policy string

@@ -140,6 +140,10 @@ func (s *applying) effect(again bool) error {
 		if s.in.Relative {
 			s.fields["staff_relative"] = true
 		}
+		if singlePerson(s.d.rec.Body) {
+			_, err := s.g.applicant(s.d) // told before anybody has looked into it
+			return err
+		}
 	case "opine":
 		return s.opine()
 	case "publicize":
@@ -279,6 +283,9 @@ func (s *applying) amount(categories []string, suggestion *casework.Suggestion) 
 
 // help begins or ends what the county decided.
 func (s *applying) help() error {
+	if singlePerson(s.d.rec.Body) {
+		return s.helpOne()
+	}
 	h, err := s.g.live(s.d.rec.Root)
 	if err != nil {
 		return err

@@ -21,12 +21,16 @@ func (g *group) grantGrace(h, review *draft, by casework.Actor, months int, stan
 	if err != nil {
 		return err
 	}
+	held, err := heldIn(g.w.tx, &h.rec)
+	if err != nil {
+		return err
+	}
 	from, until, err := casework.Grace(g.w.l.dayOr(""), months, placeOf(h.bucket, h.rec.Body), standards)
 	if err != nil {
 		return err
 	}
 	_, err = g.serverPut(syncproto.Ref{Kind: "exit", ID: g.w.l.newID()}, h.rec.Ref, h.bucket, syncproto.Fields(map[string]any{"household": h.rec.ID, "periodic_review": review.rec.ID,
-		"cause": "grace", "held": anys(casework.OfCivilAffairs(categories(&h.rec))), "worker": optional(review.rec.Body.Str("worker")),
+		"cause": "grace", "held": anys(casework.OfCivilAffairs(held)), "worker": optional(review.rec.Body.Str("worker")),
 		"granted_by": by.UserID, "granted_at": g.w.clockTime(), "from": from, "until": until, "state": state}))
 	return err
 }
@@ -51,9 +55,13 @@ func (g *group) leaveHelp(h *draft, why leaving, standards casework.Standards) e
 	if err != nil {
 		return err
 	}
+	held, err := heldIn(g.w.tx, &h.rec)
+	if err != nil {
+		return err
+	}
 	ref := syncproto.Ref{Kind: "exit", ID: g.w.l.newID()}
 	d, err := g.serverPut(ref, h.rec.Ref, h.bucket, syncproto.Fields(map[string]any{"household": h.rec.ID, "periodic_review": optional(why.review),
-		"cause": why.cause, "held": anys(casework.OfCivilAffairs(categories(&h.rec))), "worker": optional(worker), "granted_by": why.by.UserID,
+		"cause": why.cause, "held": anys(casework.OfCivilAffairs(held)), "worker": optional(worker), "granted_by": why.by.UserID,
 		"ended_at": g.w.clockTime(), "state": state}))
 	if err != nil {
 		return err
@@ -64,6 +72,9 @@ func (g *group) leaveHelp(h *draft, why leaving, standards casework.Standards) e
 // left takes a household out of the categories of civil affairs and begins to watch it.
 func (g *group) left(h, exit *draft, unwatched bool, standards casework.Standards) error {
 	if err := g.recategorise(h, casework.Withdrawn(categories(&h.rec))); err != nil {
+		return err
+	}
+	if err := g.withdrawMembers(h); err != nil {
 		return err
 	}
 	if err := g.endPublications(h.rec.Ref, "", "withdraw", casework.RoleSystem); err != nil {

@@ -35,13 +35,9 @@ func (l *Loop) PlanPayments(ctx context.Context, by casework.Actor, month string
 		if d.rec.Root.Kind != "household" || amount <= 0 || !casework.PaidFor(since, month) {
 			return nil
 		}
-		h, err := g.live(d.rec.Root)
-		if err != nil {
+		code, ok, err := g.paidBy(d)
+		if err != nil || !ok {
 			return err
-		}
-		code, ok := casework.CashMeasure(categories(&h.rec))
-		if !ok {
-			return nil
 		}
 		m, err := casework.CheckAid(by, code, amount)
 		if err != nil {
@@ -53,7 +49,7 @@ func (l *Loop) PlanPayments(ctx context.Context, by casework.Actor, month string
 			return err
 		}
 		rep.Done++
-		return g.planAid(ref, d, by, m, amount, month, map[string]any{"household": h.rec.ID, "application": d.rec.ID})
+		return g.planAid(ref, d, by, m, amount, month, map[string]any{"household": d.rec.Root.ID, "application": d.rec.ID, "person": optional(d.rec.Body.Str("person"))})
 	})
 }
 
@@ -73,9 +69,13 @@ func (l *Loop) StepPayments(ctx context.Context, by casework.Actor, month, actio
 		if err != nil {
 			return err
 		}
-		if a.rec.Body.Str("state") != "active" {
+		_, ok, err := g.paidBy(a)
+		if err != nil {
+			return err
+		}
+		if !ok || a.rec.Body.Str("state") != "active" {
 			rep.Cancelled++
-			return g.stepAid(d, by, "cancel", "该户救助已停止")
+			return g.stepAid(d, by, "cancel", "该户救助已停止或已调整")
 		}
 		ring, err := g.ring(d.rec.Root, d.bucket)
 		if err != nil {

@@ -37,7 +37,11 @@ func (l *Loop) OpenReview(ctx context.Context, by casework.Actor, in ReviewOpeni
 		if h.rec.Root != h.rec.Ref {
 			return ErrNotFound // an alias of another household
 		}
-		if len(h.rec.Body.Get("categories").Items()) == 0 {
+		held, err := heldIn(w.tx, &h.rec)
+		if err != nil {
+			return err
+		}
+		if len(held) == 0 {
 			return casework.NewError(casework.CodeGuardFailed, "该户没有在享受的救助,不需要复核。")
 		}
 		state, err := helpOf(w.tx, h.rec.Ref)
@@ -122,9 +126,9 @@ func (l *Loop) reviewDue(tx ReadTx, s *Stored, standards casework.Standards) (du
 	if err != nil || s.Ref != s.Root || rec.Body.Has(mergedInto) {
 		return nil, "", err
 	}
-	h := casework.Helped{Place: placeOf(s.Bucket, rec.Body), Categories: categories(rec), Varies: true}
-	if len(h.Categories) == 0 {
-		return nil, "", nil
+	h := casework.Helped{Place: placeOf(s.Bucket, rec.Body), Varies: true}
+	if h.Categories, err = heldIn(tx, rec); err != nil || len(h.Categories) == 0 {
+		return nil, "", err
 	}
 	x, err := helpOf(tx, s.Ref)
 	if err != nil || x.reviewing || x.leaving {
@@ -162,8 +166,12 @@ func (g *group) openReview(h *draft, by casework.Actor, due casework.PeriodicDue
 	if err != nil {
 		return nil, err
 	}
+	held, err := heldIn(g.w.tx, &h.rec)
+	if err != nil {
+		return nil, err
+	}
 	d, err := g.serverPut(ref, h.rec.Ref, h.bucket, syncproto.Fields(map[string]any{"household": h.rec.ID, "cause": due.Cause, "since": since,
-		"held": anys(categories(&h.rec)), "opened_at": g.w.clockTime(), "opened_by": by.UserID, "worker": optional(worker), "due_on": due.On,
+		"held": anys(held), "opened_at": g.w.clockTime(), "opened_by": by.UserID, "worker": optional(worker), "due_on": due.On,
 		"due_rule": due.Rule, "state": state}))
 	if err != nil || worker == "" {
 		return d, err

@@ -185,7 +185,7 @@ type Publication struct {
 	Members    int64
 	Categories []string
 	Measure    string // of a department's help, whose amount is what it comes to
-	Amount     int64 // 分 a month, 0 for none
+	Amount     int64  // 分 a month, 0 for none
 	PostedOn   string
 	Until      string // "" for as long as help lasts
 }

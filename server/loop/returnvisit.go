@@ -13,7 +13,10 @@ import (
 // visit of its own, or where that visit was asked for.
 func (l *Loop) returnDue(tx ReadTx, s *Stored, standards casework.Standards) (due, since string, err error) {
 	rec, err := parseStored(s)
-	if err != nil || s.Ref != s.Root || rec.Body.Has(mergedInto) || len(categories(rec)) == 0 {
+	if err != nil || s.Ref != s.Root || rec.Body.Has(mergedInto) {
+		return "", "", err
+	}
+	if held, err := heldIn(tx, rec); err != nil || len(held) == 0 {
 		return "", "", err
 	}
 	x, err := helpOf(tx, s.Ref)

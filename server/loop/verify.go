@@ -81,7 +81,10 @@ func (g *group) categorise(d *draft) error {
 // under way.
 func (g *group) reviewNow(root syncproto.Ref, cause string) error {
 	h, err := g.live(root)
-	if err != nil || len(categories(&h.rec)) == 0 {
+	if err != nil {
+		return err
+	}
+	if held, err := heldIn(g.w.tx, &h.rec); err != nil || len(held) == 0 {
 		return err
 	}
 	if x, err := helpOf(g.w.tx, root); err != nil || x.reviewing {
