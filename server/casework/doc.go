@@ -27,8 +27,18 @@
 //	   objected, reinvestigating ◀── publicizing (7 days) ◀── preliminary, beside what the rules suggest
 //	        └──────────┬──────────────────┘
 //	             county_review ──▶ denied, told in writing ──▶ closed ◀── active ◀── confirmed
+//
+// Around it:
+//
+//	a lead that a department owes ── loop.SendToDept ──▶ the department, whose feedback ends it
+//	what is late ── loop.Advance, loop.IssueOrder ──▶ order, urged, then supervised ── loop.StepOrder ──▶ answered
+//	help that runs ── loop.Advance ──▶ periodic review ── loop.StepReview ──▶ kept, adjusted, in grace, ended and watched
+//	departments' lists ── loop.LoadDataset, loop.PushRows, loop.MatchChanges ──▶ leads
+//	a department's need ── loop.RequestData, loop.StepDataNeed ──▶ register ── loop.MakePackages, loop.LookUp ──▶ the department
+//	a household that moves ── loop.ProposeRelocation, loop.StepRelocation ──▶ the other town, without a gap
 package casework
 
 // Arrows names the function of server/loop behind each arrow of the picture; a test checks that they exist.
 var Arrows = []string{"ImportLeads", "Dispatch", "Assign", "Feed", "Receive", "Review", "Propose", "Verify", "Refer", "AnswerReferral", "FeedBack",
-	"Apply", "FillApplication", "StepApplication"}
+	"Apply", "FillApplication", "StepApplication", "SendToDept", "Advance", "IssueOrder", "StepOrder", "StepReview", "LoadDataset", "PushRows", "MatchChanges",
+	"RequestData", "StepDataNeed", "MakePackages", "LookUp", "ProposeRelocation", "StepRelocation"}

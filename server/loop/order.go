@@ -138,6 +138,9 @@ func (l *Loop) StepOrder(ctx context.Context, by casework.Actor, order, action, 
 			return err
 		}
 		b := d.rec.Body
+		if action == "withdraw" && by.Role == casework.RoleTownLeader && b.Str("issued_by") != by.UserID {
+			return casework.NewError(casework.CodeForbidden, "只能撤销自己签发的催办。")
+		}
 		if action == "answer" && by.Role != casework.RoleDeptOfficer && (by.Role == casework.RoleBureauOfficer) == (b.Str("to_dept") == "TOWN") {
 			return casework.NewError(casework.CodeForbidden, "这份督办单由"+casework.Label("department", b.Str("to_dept"))+"答复。")
 		}

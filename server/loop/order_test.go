@@ -98,6 +98,7 @@ func TestWhatIsLateIsUrged(t *testing.T) {
 	if o.must(err); len(due) != 1 || due[0].Assignee != "TOWN" || due[0].Rule != "催办须在3个工作日内答复" {
 		t.Fatalf("%+v", due)
 	}
+	wants(t, o.loop.StepOrder(ctx, actor(o.cast.TownLeader), id, "withdraw", "不用催"), casework.CodeForbidden) // what the calendar issued
 	escalated := 0
 	for range 10 {
 		o.days(1)
