@@ -98,7 +98,7 @@ var application = &Kind{Name: "application", Label: "救助申请", Bucket: Buck
 	server("categories", "确认类别", EnumList).of("category"), server("amount", "救助金额(每月)", Money), server("suggested", "系统建议类别", EnumList).of("category"),
 	server("suggested_rules", "建议规则版本", Text), server("suggested_basis", "建议依据", List).sealed(), server("valid_until", "有效期至", Date),
 	server("decision_reason", "决定理由", Text).sealed(), ref("decided_by", "决定人"), at("decided_at", "决定时间"), at("told_at", "书面告知时间"),
-	at("activated_at", "生效时间"), ref("person", "单人户申请人"), at("taken_over_at", "接续时间"), at("recomputed_at", "按标准调整时间"), server("recomputed_on", "所依标准日期", Date), ref("recomputed_by", "调整人"), at("closed_at", "结束时间"), server("closed_reason", "结束理由", Text).sealed(),
+	at("activated_at", "生效时间"), ref("person", "单人户申请人"), at("taken_over_at", "接续时间"), server("reviewed_on", "接续前最近复核", Date), at("recomputed_at", "按标准调整时间"), server("recomputed_on", "所依标准日期", Date), ref("recomputed_by", "调整人"), at("closed_at", "结束时间"), server("closed_reason", "结束理由", Text).sealed(),
 	at("terminated_at", "终止时间"), server("terminated_reason", "终止理由", Text).sealed(),
 	at("withdrawn_at", "撤回时间"), server("withdrawn_reason", "撤回理由", Text).sealed(),
 }}

@@ -35,7 +35,7 @@ var Templates = []Template{
 		{"account", "银行账号", "text", "", false}, {"lives_together", "共同生活", "flag", "", false}, {"health", "健康状况", "text", "", false}, {"disability_kind", "残疾类别", "text", "", false},
 		{"disability_grade", "残疾等级", "int", "", false}, {"work", "就业状况", "text", "", false}, {"school", "就学状况", "text", "", false}}},
 	{"aid", "在享救助", []TemplateColumn{{"household", "户编号", "text", "", true}, {"category", "救助类别", "enum", "category", true}, {"amount", "月救助金额(元)", "yuan", "", false},
-		{"since", "起始日期", "date", "", true}, {"until", "有效期至", "date", "", false}}},
+		{"since", "起始日期", "date", "", true}, {"until", "有效期至", "date", "", false}, {"reviewed", "最近复核日期", "date", "", false}}},
 }
 
 // TemplateOf finds a template by its code.

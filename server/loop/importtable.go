@@ -393,6 +393,8 @@ func (t *tableImport) aid(w *work, v map[string]any) (RowReport, error) {
 		return RowReport{Field: "category"}, refuse(casework.Label("category", category) + "由农业农村部门认定,请从监测对象数据导入。")
 	case since > t.l.dayOr(""):
 		return RowReport{Field: "since"}, refuse("“起始日期”不能晚于今天。")
+	case textOf(v["reviewed"]) > t.l.dayOr(""):
+		return RowReport{Field: "reviewed"}, refuse("“最近复核日期”不能晚于今天。")
 	case cash && amount == 0:
 		return RowReport{Field: "amount"}, refuse("请填写月救助金额。")
 	}
@@ -420,6 +422,9 @@ func (t *tableImport) aid(w *work, v map[string]any) (RowReport, error) {
 	}
 	if until := textOf(v["until"]); until != "" {
 		f["valid_until"] = until
+	}
+	if reviewed := textOf(v["reviewed"]); reviewed != "" {
+		f["reviewed_on"] = reviewed
 	}
 	if err := g.putValues(ref, h.rec.Root, h.bucket, f); err != nil {
 		return RowReport{}, err

@@ -1,6 +1,7 @@
 package loop_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -40,7 +41,7 @@ var tables = []struct {
 	{"users", []string{"new.worker|吴某|网格员|430681199201|镇(街道)|430681199201-001、430681199201-002", "new.review|林某|镇街审核员|430681199000|TOWN||2027-12-31"}},
 	{"households", []string{"T-1|430681199201-001|湛某|甲村1组|3号|13900000001|否|2|12,000.50|因病、因残|旧档案", "T-2|430681199201-002|胡某"}},
 	{"persons", []string{"T-1|湛某|11010519491231002X|户主|男||||是|重病|||退休", "T-1|湛小某||子|男|2015-03-01", "T-2|胡某|110105194912310038|户主|||||||肢体|2"}},
-	{"aid", []string{"T-1|最低生活保障|520|2026-01-01|", "T-2|特困分散供养|1,050.5|2025-07-01"}},
+	{"aid", []string{"T-1|最低生活保障|520|2024-01-01||2025-11-20", "T-2|特困分散供养|1,050.5|2025-07-01"}},
 }
 
 func (o *office) admin() casework.Actor {
@@ -98,8 +99,8 @@ func TestACountyComesInByTables(t *testing.T) {
 	if rep, err := o.loop.PlanPayments(ctx, o.desk, month); err != nil || rep.Done < 2 {
 		t.Errorf("payments: %+v, %v", rep, err)
 	}
-	if a := o.advance(); a.Reviews == 0 {
-		t.Errorf("the review of a household that was helped since January is not opened: %+v", a)
+	if a := o.advance(); a.Reviews != 1 { // of the one that was reviewed last a year ago; nobody has said when the other was
+		t.Errorf("%+v", a)
 	}
 	scope, err := o.loop.Scope(ctx, syncproto.DerivedID("user", "new.worker"))
 	if o.must(err); !slices.Contains(scope, "grid:430681199201-002") {
@@ -188,4 +189,41 @@ func TestLeadSenders(t *testing.T) {
 	}
 	_, err = o.loop.ImportLeads(ctx, o.reviewer, "department", []loop.LeadRow{row})
 	wants(t, err, casework.CodeForbidden)
+}
+
+// A county that comes in with the help of many years does not have all of it reviewed at once: the first reviews are spread,
+// and none is late from its first day on.
+func TestTakenOverHelpIsReviewedBitByBit(t *testing.T) {
+	o := newOffice(t)
+	for _, x := range tables[:3] {
+		o.table(o.importer(x.code), x.code, false, x.lines...)
+	}
+	var homes, aid []string
+	for i := range 60 {
+		homes = append(homes, fmt.Sprintf("S-%d|430681199201-001|某某", i))
+		aid = append(aid, fmt.Sprintf("S-%d|低保边缘家庭||2019-01-01", i))
+	}
+	o.table(o.desk, "households", false, homes...)
+	o.table(o.desk, "aid", false, aid...)
+	days, total := 0, 0
+	for range 53 {
+		o.advance()
+		list, err := o.loop.Queue(t.Context(), o.desk, loop.Filter{Kind: "periodic_review", Region: "430681199000", Limit: 500})
+		o.must(err)
+		if n := len(list.Items); n > total {
+			if n-total > 15 {
+				t.Errorf("%d reviews within a week", n-total)
+			}
+			days, total = days+1, n
+		}
+		for _, i := range list.Items {
+			if due, _ := i.Fields["due_on"].(string); total > 0 && due < o.now.Format("2006-01-02") && i.Fields["opened_at"].(string)[:10] > due {
+				t.Errorf("opened behind its day: %+v", i.Fields)
+			}
+		}
+		o.days(7)
+	}
+	if total != 60 || days < 10 {
+		t.Errorf("%d reviews on %d days", total, days)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"slices"
 	"time"
 
@@ -84,6 +85,7 @@ type help struct {
 	leaving   bool   // a grace is granted or runs
 	since     string // the day of the last review or of the last decision to help
 	takenOver string // the day on which help was entered that had been granted before this program came
+	reviewed  string // the day of its last review before that, "" where nobody has said
 	until     string // the last day of a decision for a term
 }
 
@@ -103,21 +105,31 @@ func helpOf(tx ReadTx, root syncproto.Ref) (x help, err error) {
 			}
 			x.since = max(x.since, dayOf(b.Str("proposed_at")), dayOf(b.Str("activated_at")))
 			x.until = max(x.until, b.Str("valid_until"))
-			x.takenOver = max(x.takenOver, dayOf(b.Str("taken_over_at")))
+			x.takenOver, x.reviewed = max(x.takenOver, dayOf(b.Str("taken_over_at"))), max(x.reviewed, b.Str("reviewed_on"))
 		}
 		return nil
 	})
 	return x, err
 }
 
+// spreadDays is over how many days the first reviews of help are spread that was taken over and of whose reviews nobody
+// has said anything: a county that comes in with thousands of households must not have them all due on one day. It is
+// below half a year, so that none is due at once.
+const spreadDays = 150
+
 // from is the day that the next review of a household is counted from: of the last one, of the last decision, or the day
 // on which its categories were written where neither is on record. Taking help over is no decision.
 func (x *help) from(household *syncproto.Record) string {
 	written := dayAt(household.Of("categories").Time)
-	if x.since != "" && written == x.takenOver {
-		return x.since
+	if x.since == "" || written != x.takenOver {
+		return max(x.since, written)
 	}
-	return max(x.since, written)
+	if x.reviewed != "" {
+		return max(x.since, x.reviewed)
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(household.ID)) // never fails
+	return max(x.since, casework.AddDays(x.takenOver, -int(h.Sum32()%spreadDays)))
 }
 
 // reviewDue is the review that a household is to have by now; nil where its time has not come.
