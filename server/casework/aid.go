@@ -97,6 +97,17 @@ func MeasureOf(code string) (*Measure, bool) {
 	return nil, false
 }
 
+// NeedOf is the difficulty that a department mostly answers: the first one of its first measure; "other" for a department
+// without one.
+func NeedOf(dept string) string {
+	for _, m := range Measures {
+		if m.Dept == dept {
+			return m.Needs[0]
+		}
+	}
+	return "other"
+}
+
 // CashMeasure is what is paid out every month to a household of these categories, or ok is false: only the two kinds of
 // basic living are.
 func CashMeasure(categories []string) (code string, ok bool) {

@@ -2,6 +2,15 @@ package casework
 
 import "testing"
 
+// A department is asked about what it mostly helps with.
+func TestNeedOf(t *testing.T) {
+	for dept, want := range map[string]string{"YBJ": "illness", "CL": "disability", "JTJ": "education", "RSJ": "unemployment", "ZJJ": "housing", "SLJ": "water", "CZJ": "other"} {
+		if got := NeedOf(dept); got != want {
+			t.Errorf("%s: %q, want %q", dept, got, want)
+		}
+	}
+}
+
 func TestMeasuresAreWellFormed(t *testing.T) {
 	seen := map[string]bool{}
 	for _, m := range Measures {

@@ -342,7 +342,7 @@ func (m *matchRun) row(w *work, f *casework.Match) (LeadRow, error) {
 	}
 	for i, e := range f.Rows {
 		if d, ok := casework.DatasetOf(e.Dataset); ok && i < 20 {
-			reason += fmt.Sprintf(";%s第%d行", d.Label, e.Line)
+			reason += fmt.Sprintf(";%s%s", d.Label, lineWords(e.Line))
 		}
 	}
 	row := LeadRow{Type: f.Lead, Reason: reason, IssuedOn: m.rep.On, Depts: f.To}
@@ -367,6 +367,14 @@ func (m *matchRun) row(w *work, f *casework.Match) (LeadRow, error) {
 		return row, nil
 	}
 	return row, m.named(f, &row)
+}
+
+// lineWords says which row it was: of a list, or of those that were pushed since.
+func lineWords(line int) string {
+	if line > pushedFrom {
+		return fmt.Sprintf("推送的第%d行", line-pushedFrom)
+	}
+	return fmt.Sprintf("第%d行", line)
 }
 
 // named fills in who a row is about from what the department said of him.

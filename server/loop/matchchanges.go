@@ -17,6 +17,9 @@ import (
 // MaxPush bounds the rows of one push.
 const MaxPush = 1000
 
+// pushedFrom is what the numbers of pushed rows begin behind, so that none is that of a line of a file.
+const pushedFrom = MaxDatasetRows + 1
+
 // maxChanged is how many persons are matched one by one; more of them are everybody.
 const maxChanged = 20_000
 
@@ -60,7 +63,7 @@ func (l *Loop) PushRows(ctx context.Context, by casework.Actor, code string, lin
 			}
 			load.Rows++
 			rep.Rows++
-			r.Line = load.Rows
+			r.Line = pushedFrom + load.Rows
 			if err := w.tx.PutLoadRow(load.N, r); err != nil {
 				return err
 			}

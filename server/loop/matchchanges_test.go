@@ -91,6 +91,23 @@ func TestRowsArePushed(t *testing.T) {
 	if rep.Rows != 1 || rep.Refused != 1 || rep.Refusals[0].Row != 2 || found.Leads != 1 || o.leadNamed("外来人") == nil {
 		t.Fatalf("%+v, %+v", rep, found)
 	}
+	second := line
+	second.Cells = []string{line.Cells[0], "1700000"}
+	o.must(errOf(o.loop.PushRows(ctx, medicalBureau, "medical", []loop.DatasetLine{second})))
+	seen := map[int]bool{}
+	o.must(o.store.Read(ctx, func(tx loop.ReadTx) error {
+		last, err := tx.LastLoad("medical")
+		if err != nil {
+			return err
+		}
+		return tx.LoadRows(last.N, func(r loop.LoadRow) error {
+			if seen[r.Line] || r.Line <= loop.MaxDatasetRows {
+				t.Errorf("a pushed row has the number %d of another one", r.Line)
+			}
+			seen[r.Line] = true
+			return nil
+		})
+	}))
 	rep, found, err = o.loop.PushRows(ctx, medicalBureau, "medical", []loop.DatasetLine{line})
 	if o.must(err); !rep.Unchanged || found.Leads != 0 {
 		t.Errorf("again: %+v, %+v", rep, found)
@@ -104,3 +121,5 @@ func TestRowsArePushed(t *testing.T) {
 	_, _, err = o.loop.PushRows(ctx, medicalBureau, "medical", nil)
 	wants(t, err, casework.CodeInvalidValue)
 }
+
+func errOf(_ *loop.LoadReport, _ *loop.MatchReport, err error) error { return err }

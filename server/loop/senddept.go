@@ -9,9 +9,6 @@ import (
 	"aidloop/syncproto"
 )
 
-// needOf is the difficulty that a department is asked about where a lead says none: what it mostly helps with.
-var needOf = map[string]string{"YBJ": "illness", "WJW": "illness", "CL": "disability", "JTJ": "education", "RSJ": "unemployment", "YJJ": "disaster", "ZJJ": "housing", "SLJ": "water", "FGJ": "unemployment"}
-
 // SendToDept sends leads to a department instead of a town, such as help that it owes and has not delivered (notice,
 // 三·三·2): each becomes a referral, and the lead ends with the department's feedback. dept "" stands for the department
 // that matching has named. A lead that is the town's business is refused.
@@ -72,11 +69,7 @@ func (w *work) sendToDept(g *group, by casework.Actor, ref syncproto.Ref, dept s
 		}
 	}
 	due, _, _ := casework.Deadline(time.UnixMilli(w.now), ReferralWorkdays, calendars)
-	need := needOf[dept]
-	if need == "" {
-		need = "other"
-	}
-	f := map[string]any{"lead": ref.ID, "household": optional(d.rec.Body.Str("household")), "to_dept": dept, "need": need, "state": "sent", "sent_at": w.clockTime(),
+	f := map[string]any{"lead": ref.ID, "household": optional(d.rec.Body.Str("household")), "to_dept": dept, "need": casework.NeedOf(dept), "state": "sent", "sent_at": w.clockTime(),
 		"sent_by": by.UserID, "due_on": due.Format(time.DateOnly)}
 	if reason != "" {
 		f["text"] = reason
