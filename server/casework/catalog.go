@@ -7,7 +7,7 @@ import (
 )
 
 // CatalogVersion grows with every field or kind that is added. Fields are added or retired, never renamed or retyped.
-const CatalogVersion = 19
+const CatalogVersion = 20
 
 // Policy says what becomes of concurrent writes to a field; syncproto's Merge carries it out.
 type Policy string

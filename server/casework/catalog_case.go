@@ -196,7 +196,7 @@ var dataNeed = &Kind{Name: "data_need", Label: "数据需求", Bucket: BucketCas
 
 var dataPackage = &Kind{Name: "data_package", Label: "共享数据包", Bucket: BucketCase, Root: true, Owner: "dept", Parent: "month", Fields: []Field{
 	ref("need", "数据需求"), server("month", "月份", Text), server("dept", "接收部门", Enum).of("department"), server("from_dept", "提供部门", Enum).of("department"),
-	server("source", "数据", Text), server("columns", "数据项", List), server("rows", "行数", Int), server("unnamed", "无法识别人员的行数", Int), server("sha256", "校验值", Text),
+	server("source", "数据", Text), server("columns", "数据项", List), server("rows", "行数", Int), server("unnamed", "无法识别人员的行数", Int), server("sha256", "校验值", Text), server("load", "批次", Int),
 	at("made_at", "生成时间"), at("fetched_at", "领取时间"), ref("received_by", "签收人"), at("received_at", "签收时间"),
 	server("reason", "退回理由", Text).upTo(500), server("state", "状态", Enum).of("state"),
 }}

@@ -135,7 +135,11 @@ func (l *Loop) makePackage(ctx context.Context, by casework.Actor, p *packing) (
 	if err := l.storeRows(ctx, load, rows); err != nil {
 		return false, err
 	}
-	return true, l.writeManifest(ctx, by, p, load, unnamed)
+	err = l.writeManifest(ctx, by, p, load, unnamed)
+	if casework.CodeOf(err) == casework.CodeInvalidTransition {
+		return false, nil // somebody else has made it meanwhile, and its manifest names other rows
+	}
+	return err == nil, err
 }
 
 var errMade = errors.New("the package is on record")
@@ -154,11 +158,7 @@ func toldBefore(tx ReadTx, p *packing) (told map[string]bool, err error) {
 		if err != nil || b.Str("need") != p.need || b.Str("month") >= p.month || s.Index.State == "returned" {
 			return err
 		}
-		load, err := tx.LastLoad(packageSet(s.Ref.ID))
-		if err != nil {
-			return err
-		}
-		return tx.LoadRows(load.N, func(r LoadRow) error { told[strings.Clone(r.Key)] = true; return nil })
+		return tx.LoadRows(b.Int("load"), func(r LoadRow) error { told[strings.Clone(r.Key)] = true; return nil })
 	})
 	return told, err
 }
@@ -171,7 +171,7 @@ func (l *Loop) writeManifest(ctx context.Context, by casework.Actor, p *packing,
 		if err != nil {
 			return err
 		}
-		f := map[string]any{"rows": load.Rows, "unnamed": unnamed, "sha256": load.SHA256, "made_at": w.clockTime()}
+		f := map[string]any{"rows": load.Rows, "unnamed": unnamed, "sha256": load.SHA256, "load": load.N, "made_at": w.clockTime()}
 		if d.exists {
 			err = g.step(d, "make", by.Role, casework.Facts{}, f)
 		} else {
@@ -223,7 +223,7 @@ func (l *Loop) FetchPackage(ctx context.Context, by casework.Actor, id string) (
 		if out.Columns, err = out.Source.Pick(listOf(b, "columns")); err != nil {
 			return err
 		}
-		if err := w.packageRows(id, out); err != nil {
+		if err := w.packageRows(id, b.Int("load"), out); err != nil {
 			return err
 		}
 		w.auditBy(by, "fetch_package", d.rec.Ref, d.rec.Ref, map[string]any{"rows": len(out.Rows)})
@@ -232,13 +232,9 @@ func (l *Loop) FetchPackage(ctx context.Context, by casework.Actor, id string) (
 	return out, err
 }
 
-func (w *work) packageRows(id string, out *Package) error {
-	load, err := w.tx.LastLoad(packageSet(id))
-	if err != nil {
-		return err
-	}
-	return w.tx.LoadRows(load.N, func(r LoadRow) error {
-		row, err := w.l.openSubject(load.Dataset, r.Key, slices.Clone(r.Subject))
+func (w *work) packageRows(id string, load int64, out *Package) error {
+	return w.tx.LoadRows(load, func(r LoadRow) error {
+		row, err := w.l.openSubject(packageSet(id), r.Key, slices.Clone(r.Subject))
 		if err == nil {
 			out.Rows = append(out.Rows, listOf(row, "cells"))
 		}

@@ -243,3 +243,32 @@ func TestLookUps(t *testing.T) {
 	_, err = o.loop.LookUp(ctx, schools, id, nil)
 	wants(t, err, casework.CodeInvalidValue)
 }
+
+// Two who make the same packages at once make each once, and what is fetched is what its manifest says.
+func TestPackagesAreMadeOnceAtOnce(t *testing.T) {
+	o := newOffice(t)
+	done := make(chan int)
+	for range 4 {
+		go func() {
+			made, err := o.loop.MakePackages(t.Context(), o.desk, o.month())
+			if err != nil {
+				t.Error(err)
+			}
+			done <- made.Made
+		}()
+	}
+	total := 0
+	for range 4 {
+		total += <-done
+	}
+	if total != 1 {
+		t.Errorf("made %d times", total)
+	}
+	p, err := o.loop.FetchPackage(t.Context(), o.officer("NYJ"), o.packageOf("dibao_new", o.month()))
+	o.must(err)
+	rec, _ := o.record(syncproto.Ref{Kind: "data_package", ID: p.ID})
+	if int64(len(p.Rows)) != rec.Int("rows") || rec.Int("rows") == 0 {
+		t.Errorf("%d rows, the manifest says %d", len(p.Rows), rec.Int("rows"))
+	}
+	o.balanced()
+}
