@@ -3,7 +3,6 @@ package desk
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -154,19 +153,21 @@ type WorkerView struct {
 
 // DueView is something whose deadline is near or over.
 type DueView struct {
-	Kind        string `json:"kind" enum:"lead,application,periodic_review,exit,referral,resolution,invitation,order"`
-	ID          string `json:"id"`
-	Lead        string `json:"lead,omitempty" doc:"The id again where it is a lead."`
-	Region      string `json:"region"`
-	Town        string `json:"town"`
-	Assignee    string `json:"assignee,omitempty"`
-	State       string `json:"state"`
-	StateName   string `json:"state_name"`
-	DueOn       string `json:"due_on"`
-	Rule        string `json:"rule,omitempty" doc:"Behind the deadline; none with a lead that has the 40 working days of the notice."`
-	Left        int    `json:"left" doc:"Working days; negative once the deadline is over."`
-	Overdue     bool   `json:"overdue,omitempty"`
-	Provisional bool   `json:"provisional,omitempty" doc:"The year has no published calendar yet."`
+	Kind         string `json:"kind" enum:"lead,application,periodic_review,exit,referral,resolution,invitation,order"`
+	KindName     string `json:"kind_name" zh:"事项"`
+	ID           string `json:"id" zh:"编号"`
+	Lead         string `json:"lead,omitempty" doc:"The id again where it is a lead."`
+	Region       string `json:"region" zh:"区划"`
+	Town         string `json:"town" zh:"镇(街道)"`
+	Assignee     string `json:"assignee,omitempty"`
+	AssigneeName string `json:"assignee_name,omitempty" zh:"承办" doc:"A department's name, or the worker's id again."`
+	State        string `json:"state"`
+	StateName    string `json:"state_name" zh:"状态"`
+	DueOn        string `json:"due_on" zh:"期限"`
+	Rule         string `json:"rule,omitempty" zh:"期限依据" doc:"Behind the deadline; none with a lead that has the 40 working days of the notice."`
+	Left         int    `json:"left" zh:"剩余工作日" doc:"Working days; negative once the deadline is over."`
+	Overdue      bool   `json:"overdue,omitempty" zh:"超期"`
+	Provisional  bool   `json:"provisional,omitempty" zh:"期限待定" doc:"The year has no published calendar yet."`
 }
 
 // Recounted says how many leads and applications got another deadline.
@@ -175,42 +176,32 @@ type Recounted struct {
 }
 
 func (a *API) deadlines() {
-	list := op(http.MethodGet, "/deadlines", "list-deadlines", "leads", "List the leads, applications, reviews, return visits, referrals, resolutions of meetings, invitations to them and orders whose time is nearly or quite over, the most urgent first")
-	list.Responses = fileResponses[[]DueView](a, "What is due")
-	huma.Register(a.huma, list, func(ctx context.Context, in *struct {
-		Kind    []string `query:"kind" enum:"lead,application,periodic_review,exit,referral,resolution,invitation,order" doc:"Only these, with commas between."`
-		Region  string   `query:"region" maxLength:"16" doc:"A 12-digit code or a grid's id within your own region."`
-		Overdue bool     `query:"overdue" doc:"Only what is over."`
-		Format  string   `query:"format" enum:"json,csv,xlsx" default:"json"`
-	}) (*file, error) {
-		list, err := a.Loop.Deadlines(ctx, actor(ctx), loop.DueFilter{Kinds: in.Kind, Region: in.Region, Overdue: in.Overdue})
-		if err != nil {
-			return nil, wrap(err)
-		}
-		out, err := a.dueAs(in.Format, list)
-		return out, wrap(err)
-	})
+	listing(a, op(http.MethodGet, "/deadlines", "list-deadlines", "leads", "List the leads, applications, reviews, return visits, referrals, resolutions of meetings, invitations to them and orders whose time is nearly or quite over, the most urgent first"), "期限",
+		func(ctx context.Context, in *struct {
+			AsTable
+			Kind    []string `query:"kind" enum:"lead,application,periodic_review,exit,referral,resolution,invitation,order" doc:"Only these, with commas between."`
+			Region  string   `query:"region" maxLength:"16" doc:"A 12-digit code or a grid's id within your own region."`
+			Overdue bool     `query:"overdue" doc:"Only what is over."`
+		}) ([]DueView, []DueView, error) {
+			list, err := a.Loop.Deadlines(ctx, actor(ctx), loop.DueFilter{Kinds: in.Kind, Region: in.Region, Overdue: in.Overdue})
+			out := make([]DueView, len(list))
+			for i, x := range list {
+				out[i] = dueView(x)
+			}
+			return out, out, err
+		})
 }
 
-func (a *API) dueAs(format string, list []loop.Due) (*file, error) {
-	out := make([]DueView, len(list))
-	table := [][]any{{"事项", "编号", "区划", "镇(街道)", "承办", "状态", "期限", "期限依据", "剩余工作日", "超期", "期限待定"}}
-	for i, x := range list {
-		lead, kind := "", x.Ref.Kind
-		if kind == "lead" {
-			lead = x.Ref.ID
-		}
-		out[i] = DueView{kind, x.Ref.ID, lead, x.Region, x.Town, x.Assignee, x.State, casework.Label("state", x.State), x.DueOn, x.Rule, x.Left, x.Overdue, x.Provisional}
-		if k, ok := casework.KindOf(kind); ok {
-			kind = k.Label
-		}
-		yes := func(b bool) string { return casework.Field{}.Words(b) }
-		table = append(table, []any{kind, x.Ref.ID, x.Region, x.Town, casework.Label("department", x.Assignee), out[i].StateName, x.DueOn, x.Rule, x.Left, yes(x.Overdue), yes(x.Provisional)})
+func dueView(x loop.Due) DueView {
+	v := DueView{Kind: x.Ref.Kind, ID: x.Ref.ID, Region: x.Region, Town: x.Town, Assignee: x.Assignee, AssigneeName: casework.Label("department", x.Assignee), State: x.State,
+		StateName: casework.Label("state", x.State), DueOn: x.DueOn, Rule: x.Rule, Left: x.Left, Overdue: x.Overdue, Provisional: x.Provisional}
+	if k, ok := casework.KindOf(x.Ref.Kind); ok {
+		v.KindName = k.Label
 	}
-	if format == "json" {
-		return jsonFile(out)
+	if x.Ref.Kind == "lead" {
+		v.Lead = x.Ref.ID
 	}
-	return tableFile(format, "deadlines-"+a.Clock().Format(time.DateOnly), "期限", table)
+	return v
 }
 
 func (a *API) calendars() {

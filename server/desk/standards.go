@@ -124,8 +124,8 @@ func (a *API) standards() {
 	recompute := op(http.MethodPost, "/standards/recompute", "recompute", "standards", "Compute the dibao of every household anew after a standard has changed; with apply it is paid from the next month on")
 	recompute.Responses = fileResponses[RecomputeView](a, "What changes")
 	huma.Register(a.huma, recompute, func(ctx context.Context, in *struct {
-		AsTable
-		Body struct {
+		Format string `query:"format" enum:"json,csv,xlsx" default:"json"`
+		Body   struct {
 			On    string `json:"on,omitempty" maxLength:"10" doc:"Whose standards count; today without it."`
 			Apply bool   `json:"apply,omitempty" doc:"Write the new amounts, and open a review where the category would be another one."`
 		}
