@@ -254,12 +254,12 @@ func ExampleMachine_String() {
 	// approved         end            -> closed           dept_officer, bureau_officer [reasoned]
 	//
 	// data_package (共享数据包)
-	// (none)           make           -> ready            bureau_officer
+	// (none)           make           -> ready            bureau_officer, system
 	// ready            fetch          -> fetched          dept_officer, bureau_officer [asks_data]
 	// fetched          fetch          -> fetched          dept_officer, bureau_officer [asks_data]
 	// fetched          receive        -> taken            dept_officer, bureau_officer [counted]
 	// fetched          reject         -> returned         dept_officer, bureau_officer [asks_data_reasoned]
-	// returned         make           -> ready            bureau_officer
+	// returned         make           -> ready            bureau_officer, system
 	//
 	// evaluation (第三方评估)
 	// (none)           draw           -> open             bureau_officer

@@ -19,12 +19,12 @@ var DataNeedMachine = &Machine{"data_need", "数据需求", []Transition{
 
 // DataPackageMachine takes a month's package from its making to its receipt.
 var DataPackageMachine = &Machine{"data_package", "共享数据包", []Transition{
-	{"", "make", bureau, "", "ready"},
+	{"", "make", county, "", "ready"},
 	{"ready", "fetch", giver, "asks_data", "fetched"},
 	{"fetched", "fetch", giver, "asks_data", "fetched"},
 	{"fetched", "receive", giver, "counted", "taken"},
 	{"fetched", "reject", giver, "asks_data_reasoned", "returned"},
-	{"returned", "make", bureau, "", "ready"},
+	{"returned", "make", county, "", "ready"},
 }}
 
 func givesData(f Facts) error { return require(f.GivesData, "由提供数据的单位审批。") }

@@ -44,6 +44,41 @@ func (l *Loop) MakePackages(ctx context.Context, by casework.Actor, month string
 	if _, err := casework.DataPackageMachine.Next("", "make", by.Role, casework.Facts{}); err != nil {
 		return nil, err
 	}
+	return l.makePackages(ctx, by, month)
+}
+
+// MakeDuePackages makes the packages of this month in every county whose request day is over: nobody has to think of it. It
+// returns how many were made.
+func (l *Loop) MakeDuePackages(ctx context.Context) (n int, err error) {
+	today := l.dayOr("")
+	counties, err := l.counties(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var standards casework.Standards
+	if err := l.store.Read(ctx, func(tx ReadTx) (err error) { standards, err = readStandards(tx); return err }); err != nil {
+		return 0, err
+	}
+	for _, county := range counties {
+		day, err := standards.Term(casework.StdShareDay, casework.Place{Region: county}, today)
+		if err != nil {
+			return n, err
+		}
+		if today <= casework.ShareDay(today[:7], day) {
+			continue
+		}
+		made, err := l.makePackages(ctx, systemOf(county), today[:7])
+		if made != nil {
+			n += made.Made
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+func (l *Loop) makePackages(ctx context.Context, by casework.Actor, month string) (*PackagesMade, error) {
 	out := &PackagesMade{}
 	var list []packing
 	err := l.store.Read(ctx, func(tx ReadTx) (err error) { list, err = packings(tx, by.Region, month); return err })

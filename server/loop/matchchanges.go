@@ -134,20 +134,32 @@ func (l *Loop) keepMatched(ctx context.Context, region string, m matched) error 
 // those whose household is another one. Nothing happens in a county where nobody has run the rules yet. It returns how
 // many persons were looked at.
 func (l *Loop) MatchChanges(ctx context.Context) (n int, err error) {
-	places, err := l.places(ctx)
+	counties, err := l.counties(ctx)
 	if err != nil {
 		return 0, err
 	}
-	for code, b := range places.byCode {
-		if b.Str("level") != "county" {
-			continue
-		}
-		m, err := l.matchChanges(ctx, code)
+	for _, county := range counties {
+		m, err := l.matchChanges(ctx, county)
 		if n += m; err != nil {
 			return n, err
 		}
 	}
 	return n, nil
+}
+
+// counties are the codes of the counties on record, in order.
+func (l *Loop) counties(ctx context.Context) (codes []string, err error) {
+	places, err := l.places(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for code, b := range places.byCode {
+		if b.Str("level") == "county" {
+			codes = append(codes, code)
+		}
+	}
+	slices.Sort(codes)
+	return codes, nil
 }
 
 func (l *Loop) matchChanges(ctx context.Context, county string) (int, error) {

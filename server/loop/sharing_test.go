@@ -3,6 +3,7 @@ package loop_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"aidloop/server/casework"
 	"aidloop/server/loop"
@@ -269,6 +270,24 @@ func TestPackagesAreMadeOnceAtOnce(t *testing.T) {
 	rec, _ := o.record(syncproto.Ref{Kind: "data_package", ID: p.ID})
 	if int64(len(p.Rows)) != rec.Int("rows") || rec.Int("rows") == 0 {
 		t.Errorf("%d rows, the manifest says %d", len(p.Rows), rec.Int("rows"))
+	}
+	o.balanced()
+}
+
+// Behind the request day a month's packages are made by themselves, once, and nothing before it.
+func TestPackagesAreMadeByThemselves(t *testing.T) {
+	o := newOffice(t)
+	o.now = time.Date(2026, 12, 10, 9, 0, 0, 0, time.FixedZone("", 8*3600))
+	for _, want := range []int{0, 1, 0} {
+		n, err := o.loop.MakeDuePackages(t.Context())
+		if o.must(err); n != want {
+			t.Errorf("%d made on %s, want %d", n, o.now.Format("2006-01-02"), want)
+		}
+		o.days(1)
+	}
+	p, err := o.loop.FetchPackage(t.Context(), o.officer("NYJ"), o.packageOf("dibao_new", "2026-12"))
+	if o.must(err); len(p.Rows) == 0 {
+		t.Error("it is empty")
 	}
 	o.balanced()
 }

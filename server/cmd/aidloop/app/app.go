@@ -236,7 +236,7 @@ func (a *App) Close() error {
 
 // keepHouse does what has to be done from time to time, until ctx ends: every few seconds rotations of keys are carried
 // on; every minute the ledgers are sealed; every ten open groups are looked at again, workers are reminded of deadlines,
-// what has changed is matched, and photos that nothing refers to are swept; every hour reviews are opened whose time has come, graces begin
+// what has changed is matched, and photos that nothing refers to are swept; every hour reviews are opened whose time has come, what is late is urged, a month's data packages are made, graces begin
 // and end, and old tombstones are trimmed.
 func (a *App) keepHouse(ctx context.Context) {
 	tick, often := time.NewTicker(time.Minute), time.NewTicker(5*time.Second)
@@ -261,6 +261,7 @@ func (a *App) keepHouse(ctx context.Context) {
 		}
 		if minute%60 == 0 {
 			a.advance(ctx)
+			a.share(ctx)
 			a.trim(ctx)
 		}
 	}
@@ -288,6 +289,14 @@ func (a *App) remind(ctx context.Context) {
 		a.cfg.Log.Error("remind of deadlines", "err", err)
 	} else if n > 0 {
 		a.cfg.Log.Info("reminded of deadlines", "n", n)
+	}
+}
+
+func (a *App) share(ctx context.Context) {
+	if n, err := a.Loop.MakeDuePackages(ctx); err != nil {
+		a.cfg.Log.Error("make data packages", "err", err)
+	} else if n > 0 {
+		a.cfg.Log.Info("made data packages", "n", n)
 	}
 }
 
