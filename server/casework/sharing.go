@@ -75,6 +75,9 @@ func sources() []Source {
 	return list
 }
 
+// New reports whether a source tells of each person once: of whom no former package has told.
+func (s *Source) New() bool { return s.Monthly != "" }
+
 // SourceOf finds a source by its code.
 func SourceOf(code string) (*Source, bool) {
 	i := slices.IndexFunc(Sources, func(s Source) bool { return s.Code == code })

@@ -105,7 +105,7 @@ func (l *Loop) makePackages(ctx context.Context, by casework.Actor, month string
 func packings(tx ReadTx, region, month string) (list []packing, err error) {
 	for i := range casework.Sources {
 		if s := &casework.Sources[i]; s.Monthly != "" {
-			list = append(list, packing{need: s.Code, month: month, dept: s.Monthly, source: s, columns: s.Names()})
+			list = append(list, packing{need: s.Code + "|" + casework.CountyOf(region), month: month, dept: s.Monthly, source: s, columns: s.Names()})
 		}
 	}
 	err = eachFound(tx, Query{Kind: "data_need", States: []string{"approved"}, Region: casework.RegionPrefix(region), Limit: 500}, func(s *Stored) error {
@@ -184,7 +184,7 @@ func packageSet(id string) string { return "package:" + id }
 
 // toldBefore are the keys that former packages of what is new have told of.
 func toldBefore(tx ReadTx, p *packing) (told map[string]bool, err error) {
-	if p.source.Code != "dibao_new" && p.source.Code != "monitored_new" {
+	if !p.source.New() {
 		return nil, nil
 	}
 	told = map[string]bool{}

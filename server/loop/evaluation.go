@@ -97,9 +97,9 @@ func (l *Loop) sample(ctx context.Context, tx ReadTx, in EvaluationInput, set st
 	var units []casework.Unit
 	homes := map[string]*Stored{}
 	if err := eachInPool(tx, in.Region, "household", func(s *Stored, rec *syncproto.Record) error {
-		held := categories(rec)
-		if len(held) == 0 {
-			return ctx.Err()
+		held, err := heldIn(tx, rec)
+		if err != nil || len(held) == 0 {
+			return errorsOr(ctx, err)
 		}
 		homes[s.Ref.ID] = s
 		units = append(units, casework.Unit{ID: s.Ref.ID, Stratum: held[0] + "|" + casework.TownOf(regionOf(s.Bucket))})

@@ -43,8 +43,12 @@ func (l *Loop) IssueOrder(ctx context.Context, by casework.Actor, in OrderInput)
 		if !slices.Contains(states, d.rec.Body.Str("state")) {
 			return casework.NewError(casework.CodeGuardFailed, "该事项当前没有在办,不需要催办。")
 		}
-		if open, err := g.orderOn(d); err != nil || open != nil {
-			return errors.Join(err, casework.NewError(casework.CodeGuardFailed, "该事项已有未办结的督办单,请在原督办单上继续办理。"))
+		open, err := g.orderOn(d)
+		if err != nil {
+			return err
+		}
+		if open != nil {
+			return casework.NewError(casework.CodeGuardFailed, "该事项已有未办结的督办单,请在原督办单上继续办理。")
 		}
 		id = w.l.newID()
 		if err := g.issueOrder(syncproto.Ref{Kind: "order", ID: id}, d, by, in.Level, text, in.Workdays); err != nil {

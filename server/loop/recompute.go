@@ -21,7 +21,7 @@ type Recomputed struct {
 type RecomputeReport struct {
 	On       string
 	Judged   int
-	Unjudged int // that lack what the rules need
+	Unjudged int // that lack what the rules need, or are one member's alone
 	Changed  []Recomputed
 	Applied  bool
 }
@@ -65,6 +65,10 @@ func (l *Loop) recompute(tx ReadTx, s *Stored, standards casework.Standards, rep
 	a, err := parseStored(s)
 	if err != nil || s.Root.Kind != "household" || !slices.Contains(categories(a), "DIBAO") {
 		return err
+	}
+	if singlePerson(a.Body) { // the rules grant a household's help; what one member receives people decide
+		rep.Unjudged++
+		return nil
 	}
 	h, err := tx.Record(s.Root)
 	if err != nil {

@@ -182,7 +182,11 @@ func (g *group) helpedElsewhere(h *draft) error {
 			if err != nil {
 				return err
 			}
-			if len(categories(&other.rec)) > 0 {
+			held, err := heldIn(g.w.tx, &other.rec)
+			if err != nil {
+				return err
+			}
+			if len(held) > 0 {
 				return casework.NewError(casework.CodeGuardFailed, "有家庭成员已在另一户享受救助,请先核实并合并家庭,避免重复享受。")
 			}
 		}
@@ -208,8 +212,8 @@ func (g *group) leftCounty(h *draft, by casework.Actor) error {
 	if err != nil {
 		return err
 	}
-	if len(categories(&h.rec)) == 0 {
-		return nil
+	if held, err := heldIn(g.w.tx, &h.rec); err != nil || len(held) == 0 {
+		return err
 	}
 	if err := g.closeApplications(h.rec.Ref, by.Role, "已迁出本县,由迁入地接续"); err != nil {
 		return err

@@ -95,8 +95,8 @@ func TestNobodyMovesIntoASecondHelp(t *testing.T) {
 	o := helped(t)
 	ctx := t.Context()
 	grid, there := o.elsewhere()
-	other := loop.Registration{ID: "twin", Grid: grid, Fields: map[string]any{"head_name": "湛某", "categories": []any{"DIBAO"}},
-		Persons: []loop.Member{{ID: "twin-1", Fields: map[string]any{"household": "twin", "name": "湛某", "id_no": o.cast.Missed.Members[0].IDNo}}}}
+	other := loop.Registration{ID: "twin", Grid: grid, Fields: map[string]any{"head_name": "湛某"},
+		Persons: []loop.Member{{ID: "twin-1", Fields: map[string]any{"household": "twin", "name": "湛某", "id_no": o.cast.Missed.Members[0].IDNo, "categories": []any{"DIBAO"}}}}} // he alone receives it there
 	_, err := o.loop.Register(ctx, o.desk, []loop.Registration{other})
 	o.must(err)
 	id, err := o.loop.ProposeRelocation(ctx, o.reviewer, loop.RelocationInput{Household: o.home.ID, ToTown: casework.TownOf(grid), Reason: "搬迁"})

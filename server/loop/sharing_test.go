@@ -291,3 +291,15 @@ func TestPackagesAreMadeByThemselves(t *testing.T) {
 	}
 	o.balanced()
 }
+
+// Two counties on one server have packages of their own.
+func TestCountiesHaveTheirOwnPackages(t *testing.T) {
+	o := newOffice(t)
+	o.packages(o.month())
+	other := o.desk
+	other.Region = "430682000000"
+	made, err := o.loop.MakePackages(t.Context(), other, o.month())
+	if o.must(err); made.Made != 1 || made.Unchanged != 0 {
+		t.Errorf("%+v", made)
+	}
+}

@@ -53,6 +53,9 @@ func TestOneMemberReceivesHelp(t *testing.T) {
 	if paid.Fields["person"] != member.ID || paid.Fields["amount"] != int64(40_000) || paid.Fields["measure"] != "dibao_cash" {
 		t.Errorf("%+v", paid.Fields)
 	}
+	if rep, err := o.loop.Recompute(ctx, o.desk, "", true); err != nil || slices.ContainsFunc(rep.Changed, func(x loop.Recomputed) bool { return x.Application == id }) {
+		t.Errorf("what one member receives is computed like a household's: %+v, %v", rep, err)
+	}
 	for range 14 { // the household is reviewed with him in mind
 		o.days(30)
 		o.advance()
