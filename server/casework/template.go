@@ -82,7 +82,7 @@ func (c *TemplateColumn) value(cell string) (any, error) {
 	switch c.Type {
 	case "enum", "enums":
 		var codes []any
-		for _, s := range strings.FieldsFunc(cell, func(r rune) bool { return strings.ContainsRune("、,,;; ", r) }) {
+		for _, s := range SplitList(cell) {
 			code, ok := c.code(s)
 			if !ok {
 				return nil, bad("里没有“" + clip(s) + "”,请填:" + strings.Join(c.Choices(), "、"))
@@ -138,6 +138,11 @@ func (c *TemplateColumn) Choices() (labels []string) {
 		labels = append(labels, t.Label)
 	}
 	return labels
+}
+
+// SplitList is what a cell lists, whatever people write between.
+func SplitList(cell string) []string {
+	return strings.FieldsFunc(cell, func(r rune) bool { return strings.ContainsRune("、,,;; ", r) })
 }
 
 // fenOf reads an amount of yuan with at most two places.

@@ -21,24 +21,8 @@ func (a *API) leads() {
 		Preview bool   `query:"preview" doc:"Say what would become of every row, and write nothing."`
 		RawBody []byte
 	}) (*body[loop.Report], error) {
-		sender, err := a.Loop.LeadSender(ctx, actor(ctx), in.Sender)
-		if err != nil {
-			return nil, wrap(err)
-		}
-		rows, err := ReadSheet(in.RawBody, sender.Columns)
-		if err != nil {
-			return nil, wrap(err)
-		}
-		for i := range rows {
-			if t, ok := sender.Types[rows[i].Type]; ok {
-				rows[i].Type = t
-			}
-		}
-		take := a.Loop.ImportLeads
-		if in.Preview {
-			take = a.Loop.PreviewLeads
-		}
-		rep, err := take(ctx, actor(ctx), in.Source, rows)
+		rep, err := a.Loop.ImportSheet(ctx, actor(ctx), loop.Sheet{Source: in.Source, Sender: in.Sender, Preview: in.Preview,
+			Read: func(columns map[string]string) ([]loop.LeadRow, error) { return ReadSheet(in.RawBody, columns) }})
 		if err != nil {
 			return nil, wrap(err)
 		}
@@ -59,6 +43,14 @@ func (a *API) leads() {
 		}) (*empty, error) {
 			return done(a.Loop.PutLeadSender(ctx, actor(ctx), in.Name, loop.LeadSender(in.Body)))
 		})
+	a.dispatching()
+	a.assigning()
+	a.deadlines()
+	a.calendars()
+}
+
+// dispatching are the operations that send leads to where they belong.
+func (a *API) dispatching() {
 	huma.Register(a.huma, op(http.MethodPost, "/leads/dispatch", "dispatch", "leads", "Send leads to their towns; the 40 working days start"),
 		func(ctx context.Context, in *struct {
 			Body struct {
@@ -88,6 +80,10 @@ func (a *API) leads() {
 		}) (*empty, error) {
 			return done(a.Loop.SendToDept(ctx, actor(ctx), in.Body.Leads, in.Body.Dept))
 		})
+}
+
+// assigning are the operations of a town on its leads.
+func (a *API) assigning() {
 	listing(a, op(http.MethodGet, "/workers", "list-workers", "leads", "List the grid workers of your region with what lies with them, those with the least first"), "网格员",
 		func(ctx context.Context, in *struct {
 			AsTable
@@ -129,8 +125,6 @@ func (a *API) leads() {
 		}) (*empty, error) {
 			return done(a.Loop.MarkDuplicate(ctx, actor(ctx), in.ID, in.Body.Of))
 		})
-	a.deadlines()
-	a.calendars()
 }
 
 // DispatchedView counts where leads went.

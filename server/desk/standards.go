@@ -94,6 +94,28 @@ func (a *API) standards() {
 			}
 			return answer(suggestionView(&s.Suggestion, s.Visit, s.Gaps), nil)
 		})
+	a.standardValues()
+	huma.Register(a.huma, op(http.MethodPost, "/standards/simulate", "simulate-standards", "standards", "See what new standards would do to the households before they take effect"),
+		func(ctx context.Context, in *struct {
+			Body struct {
+				On        string         `json:"on,omitempty" maxLength:"10"`
+				Standards []StandardView `json:"standards" minItems:"1" maxItems:"100"`
+			}
+		}) (*body[ShiftView], error) {
+			list := make([]casework.Standard, len(in.Body.Standards))
+			for i, s := range in.Body.Standards {
+				list[i] = casework.Standard(s)
+			}
+			s, err := a.Loop.SimulateStandards(ctx, actor(ctx), in.Body.On, list)
+			if err != nil {
+				return nil, wrap(err)
+			}
+			return answer(ShiftView(*s), nil)
+		})
+}
+
+// standardValues are the operations on the numbers themselves, and on what is paid by them.
+func (a *API) standardValues() {
 	listing(a, op(http.MethodGet, "/standards", "list-standards", "standards", "List every number that policy decides"), "标准",
 		func(ctx context.Context, in *struct {
 			AsTable
@@ -146,23 +168,6 @@ func (a *API) standards() {
 		}
 		return out, wrap(err)
 	})
-	huma.Register(a.huma, op(http.MethodPost, "/standards/simulate", "simulate-standards", "standards", "See what new standards would do to the households before they take effect"),
-		func(ctx context.Context, in *struct {
-			Body struct {
-				On        string         `json:"on,omitempty" maxLength:"10"`
-				Standards []StandardView `json:"standards" minItems:"1" maxItems:"100"`
-			}
-		}) (*body[ShiftView], error) {
-			list := make([]casework.Standard, len(in.Body.Standards))
-			for i, s := range in.Body.Standards {
-				list[i] = casework.Standard(s)
-			}
-			s, err := a.Loop.SimulateStandards(ctx, actor(ctx), in.Body.On, list)
-			if err != nil {
-				return nil, wrap(err)
-			}
-			return answer(ShiftView(*s), nil)
-		})
 }
 
 func suggestionView(s *casework.Suggestion, visit string, gaps []string) SuggestionView {

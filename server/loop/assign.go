@@ -49,18 +49,8 @@ func (l *Loop) Assign(ctx context.Context, by casework.Actor, lead, userID, grid
 
 // target says under which root and in which bucket an assigned lead belongs.
 func (g *group) target(d *draft, u *User, grid string) (syncproto.Ref, string, error) {
-	if h := d.rec.Body.Str("household"); h != "" {
-		root, err := g.rootOf(syncproto.Ref{Kind: "household", ID: h})
-		if err != nil {
-			return root, "", err
-		}
-		s, err := g.w.stored(root)
-		if err != nil {
-			return root, "", err
-		}
-		if s != nil && !s.Deleted && gridOf(s.Bucket) != "" {
-			return root, s.Bucket, nil
-		}
+	if root, bucket, err := g.homeOf(d); err != nil || bucket != "" {
+		return root, bucket, err
 	}
 	if grid == "" {
 		grid = u.Region
@@ -70,6 +60,22 @@ func (g *group) target(d *draft, u *User, grid string) (syncproto.Ref, string, e
 		return d.rec.Root, "", casework.NewError("invalid_value", "请选择网格。")
 	}
 	return d.rec.Root, bucket, nil
+}
+
+// homeOf is the root and the bucket of the household that a lead is about; "" where it is not on record.
+func (g *group) homeOf(lead *draft) (root syncproto.Ref, bucket string, err error) {
+	h := lead.rec.Body.Str("household")
+	if h == "" {
+		return root, "", nil
+	}
+	if root, err = g.rootOf(syncproto.Ref{Kind: "household", ID: h}); err != nil {
+		return root, "", err
+	}
+	s, err := g.w.stored(root)
+	if err != nil || s == nil || s.Deleted || gridOf(s.Bucket) == "" {
+		return root, "", err
+	}
+	return root, s.Bucket, nil
 }
 
 // openTask puts a task beside a case record: what the worker has to do, by when, and on which questions.

@@ -20,12 +20,17 @@ type Enrolment struct {
 	Recipient   string // where bundles are encrypted to, "age1…"
 }
 
+// spoken is a random code of so many capital letters and digits, which can be read out on the telephone: five bits each.
+func spoken(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails: crypto/rand ends the program instead
+	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b)[:n]
+}
+
 // NewEnrolCode makes a one-time code for a user's next phone, ten characters that can be read out on the telephone.
 // Only its hash is kept.
 func (l *Loop) NewEnrolCode(ctx context.Context, by casework.Actor, userID string) (code string, err error) {
-	b := make([]byte, 10)
-	_, _ = rand.Read(b) // never fails: crypto/rand ends the program instead
-	code = base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b)[:10]
+	code = spoken(10)
 	err = l.run(ctx, func(w *work) error {
 		u, err := w.tx.User(userID)
 		if err != nil {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -131,11 +130,7 @@ func sampled(tx ReadTx, home *Stored) ([]string, error) {
 		return nil, err
 	}
 	visits, sent, delivered := 0, 0, 0
-	type given struct {
-		times  int
-		amount int64
-	}
-	aid := map[string]given{}
+	var aid []casework.ChainRecord
 	if err := tx.ByRoot(home.Root, "", func(s *Stored) error {
 		switch {
 		case s.Ref.Kind == "visit" && s.Index.State == "approved":
@@ -145,13 +140,10 @@ func sampled(tx ReadTx, home *Stored) ([]string, error) {
 			if slices.Contains([]string{"delivered", "result_fed_back", "closed"}, s.Index.State) {
 				delivered++
 			}
-		case s.Ref.Kind == "aid" && (s.Index.State == "confirmed" || s.Index.State == "disbursed"):
+		case s.Ref.Kind == "aid":
 			b, err := syncproto.ParseObject(s.Body)
-			if err != nil {
-				return err
-			}
-			m := strings.Clone(b.Str("measure"))
-			aid[m] = given{aid[m].times + 1, aid[m].amount + b.Int("amount")}
+			aid = append(aid, casework.ChainRecord{Kind: "aid", ID: s.Ref.ID, Fields: openFields(b)})
+			return err
 		}
 		return nil
 	}); err != nil {
@@ -162,8 +154,8 @@ func sampled(tx ReadTx, home *Stored) ([]string, error) {
 		area = "城市"
 	}
 	var help []string
-	for _, m := range slices.Sorted(maps.Keys(aid)) {
-		help = append(help, fmt.Sprintf("%s%d次,共%d元", casework.Label("measure", m), aid[m].times, aid[m].amount/100))
+	for _, h := range casework.Received(aid) {
+		help = append(help, fmt.Sprintf("%s%d次,共%s", casework.Label("measure", h.Measure), h.Times, casework.Yuan(h.Amount)))
 	}
 	members := max(h.Body.Int("members_count"), 1)
 	return []string{town, area, strings.Join(labels("category", categories(h)), "、"), strconv.FormatInt(members, 10), casework.IncomeBand(h.Body.Int("income_year") / members),
@@ -201,11 +193,9 @@ func (l *Loop) Sample(ctx context.Context, by casework.Actor, id string) (list [
 		if err := w.tx.LoadRows(load.N, func(r LoadRow) error {
 			x := Sampled{Number: r.Line, Cells: slices.Clone(r.Cells)}
 			if by.Role == casework.RoleBureauOfficer {
-				who, err := l.openSubject(load.Dataset, r.Key, slices.Clone(r.Subject))
-				if err != nil {
+				if x.Household, err = l.drawn(load, r); err != nil {
 					return err
 				}
-				x.Household = strings.Clone(who.Str("household"))
 			}
 			list = append(list, x)
 			return nil
@@ -227,6 +217,12 @@ func (l *Loop) Sample(ctx context.Context, by casework.Actor, id string) (list [
 		})
 	})
 	return list, err
+}
+
+// drawn is the household behind a row of a sample.
+func (l *Loop) drawn(sample *Load, r LoadRow) (string, error) {
+	who, err := l.openSubject(sample.Dataset, r.Key, slices.Clone(r.Subject))
+	return strings.Clone(who.Str("household")), err
 }
 
 // evaluation opens an evaluation for the bureau or for its evaluator.

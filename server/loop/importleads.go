@@ -58,11 +58,6 @@ func (l *Loop) ImportLeads(ctx context.Context, by casework.Actor, source string
 	return l.importLeads(ctx, by, source, rows, false)
 }
 
-// PreviewLeads says what ImportLeads would do, and writes nothing.
-func (l *Loop) PreviewLeads(ctx context.Context, by casework.Actor, source string, rows []LeadRow) (*Report, error) {
-	return l.importLeads(ctx, by, source, rows, true)
-}
-
 func (l *Loop) importLeads(ctx context.Context, by casework.Actor, source string, rows []LeadRow, preview bool) (*Report, error) {
 	if by.Role == casework.RoleDeptOfficer {
 		if err := by.May(casework.VerbPushLeads, casework.Subject{Kind: "dataset", Region: by.Region, Dept: by.Dept}); err != nil {

@@ -2,8 +2,6 @@ package loop
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base32"
 	"errors"
 	"fmt"
 	"maps"
@@ -138,7 +136,7 @@ func (t *tableImport) prepare(ctx context.Context, code string, rows []TableRow)
 			}); err != nil {
 				return err
 			}
-			if word := firstPassword(); !known {
+			if word := strings.ToLower(spoken(12)); !known {
 				t.passwords[textOf(v["login"])] = initial{word, HashPassword(word)}
 			}
 		}
@@ -195,8 +193,7 @@ func (t *tableImport) region(w *work, v map[string]any) (RowReport, error) {
 	}
 	above := map[string]string{"county": "", "town": casework.CountyOf(code), "village": casework.TownOf(code)}[level]
 	switch {
-	case level == "county":
-		parent = textOf(v["parent"])
+	case level == "county": // whose parent is nobody's business here
 	case parent == "":
 		parent = above
 	case parent != above:
@@ -242,7 +239,7 @@ func (t *tableImport) user(w *work, v map[string]any) (RowReport, error) {
 		return RowReport{Field: "login"}, err
 	}
 	var grids []string
-	for _, grid := range strings.FieldsFunc(textOf(v["grids"]), func(r rune) bool { return strings.ContainsRune("、,,;; ", r) }) {
+	for _, grid := range casework.SplitList(textOf(v["grids"])) {
 		if !casework.IsGrid(grid) || !t.regions[grid] || !casework.Covers(in.Region, grid) {
 			return RowReport{Field: "grids"}, refuse("网格" + grid + "还没有,或不在其区划内。")
 		}
@@ -278,13 +275,6 @@ func (t *tableImport) user(w *work, v map[string]any) (RowReport, error) {
 		}
 	}
 	return RowReport{Status: "imported", Password: first.word}, nil
-}
-
-// firstPassword is a password that can be read out on the telephone.
-func firstPassword() string {
-	b := make([]byte, 10)
-	_, _ = rand.Read(b) // never fails: crypto/rand ends the program instead
-	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b)[:12])
 }
 
 func (t *tableImport) household(w *work, v map[string]any) (RowReport, error) {

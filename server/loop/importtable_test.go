@@ -163,14 +163,20 @@ func TestLeadSenders(t *testing.T) {
 	}
 	wants(t, o.loop.PutLeadSender(ctx, o.reviewer, "x", good), casework.CodeForbidden)
 	o.must(o.loop.PutLeadSender(ctx, o.desk, "医保局", good))
-	got, err := o.loop.LeadSender(ctx, o.desk, "医保局")
-	if o.must(err); got.Columns["序号"] != "ref" || got.Types["高额自付"] != "suspected_missed" {
-		t.Errorf("%+v", got)
+	sheet := loop.Sheet{Source: "province", Sender: "医保局", Preview: true, Read: func(columns map[string]string) ([]loop.LeadRow, error) {
+		if columns["序号"] != "ref" || columns["困难群众"] != "name" {
+			t.Errorf("%+v", columns)
+		}
+		return []loop.LeadRow{{Row: 2, SourceRef: "9", Type: "高额自付", SubjectName: "湛某", Town: o.cast.Town.Code}}, nil
+	}}
+	if rep, err := o.loop.ImportSheet(ctx, o.desk, sheet); err != nil || rep.Imported != 1 {
+		t.Errorf("%+v, %v", rep, err)
 	}
-	_, err = o.loop.LeadSender(ctx, o.desk, "别的")
+	sheet.Sender = "别的"
+	_, err := o.loop.ImportSheet(ctx, o.desk, sheet)
 	wants(t, err, casework.CodeInvalidValue)
 	row := loop.LeadRow{Row: 2, SourceRef: "1", Type: "suspected_missed", SubjectName: "湛某", Town: o.cast.Town.Code}
-	seen, err := o.loop.PreviewLeads(ctx, medical, "province", []loop.LeadRow{row})
+	seen, err := o.loop.ImportSheet(ctx, medical, loop.Sheet{Source: "province", Preview: true, Read: func(map[string]string) ([]loop.LeadRow, error) { return []loop.LeadRow{row}, nil }})
 	if o.must(err); seen.Imported != 1 {
 		t.Fatalf("%+v", seen)
 	}

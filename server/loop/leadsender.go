@@ -81,20 +81,38 @@ func (l *Loop) LeadSenders(ctx context.Context, by casework.Actor) (all map[stri
 	return all, err
 }
 
-// LeadSender is what is remembered of one sender; nothing of the name "".
-func (l *Loop) LeadSender(ctx context.Context, by casework.Actor, name string) (LeadSender, error) {
-	if name == "" {
-		return LeadSender{}, nil
+// Sheet is a table of leads as it came.
+type Sheet struct {
+	Source  string // of the list "lead_source"
+	Sender  string // whose headings and words are understood; "" for nobody's own
+	Preview bool   // nothing is written
+	// Read finds the rows, given the sender's own headings by the fields of a lead that they stand for.
+	Read func(columns map[string]string) ([]LeadRow, error)
+}
+
+// ImportSheet takes leads from a sender's table, see ImportLeads.
+func (l *Loop) ImportSheet(ctx context.Context, by casework.Actor, in Sheet) (*Report, error) {
+	var sender LeadSender
+	if in.Sender != "" {
+		all, err := l.LeadSenders(ctx, by)
+		if err != nil {
+			return nil, err
+		}
+		var ok bool
+		if sender, ok = all[in.Sender]; !ok {
+			return nil, casework.NewError(casework.CodeInvalidValue, "没有记过这个来源,请先设置它的列名。")
+		}
 	}
-	all, err := l.LeadSenders(ctx, by)
+	rows, err := in.Read(sender.Columns)
 	if err != nil {
-		return LeadSender{}, err
+		return nil, err
 	}
-	s, ok := all[name]
-	if !ok {
-		return s, casework.NewError(casework.CodeInvalidValue, "没有记过这个来源,请先设置它的列名。")
+	for i := range rows {
+		if t, ok := sender.Types[rows[i].Type]; ok {
+			rows[i].Type = t
+		}
 	}
-	return s, nil
+	return l.importLeads(ctx, by, in.Source, rows, in.Preview)
 }
 
 func sendersSetting(region string) string { return "lead_senders:" + casework.CountyOf(region) }

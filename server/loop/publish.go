@@ -2,8 +2,6 @@ package loop
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base32"
 	"slices"
 	"strings"
 
@@ -21,35 +19,36 @@ type posting struct {
 
 // post puts an application on the public page: the applicant's masked name, how many they are, and what is to be granted.
 func (g *group) post(d *draft, by casework.Actor, p posting) error {
-	state, err := casework.PublicationMachine.Next("", "post", by.Role, casework.Facts{})
-	if err != nil {
-		return err
-	}
 	ring, err := g.ring(d.rec.Root, d.bucket)
 	if err != nil {
 		return err
 	}
-	text := func(field string) string {
-		v, err := ring.Open(d.rec.Ref, field, d.rec.Body.Get(field))
-		if err != nil {
-			return ""
-		}
-		return v.Str()
+	own := opened(ring, d.rec.Ref, d.rec.Body)
+	_, err = g.publish(d, by, map[string]any{"application": d.rec.ID, "stage": p.stage, "until": optional(p.until), "categories": p.categories,
+		"name": casework.PublishedName(textOf(own["q_applicant_name"]), textOf(own["q_applicant_id_no"]), g.w.l.dayOr(""))}, p.amount)
+	return err
+}
+
+// publish writes a publication of what lies under a household's root.
+func (g *group) publish(d *draft, by casework.Actor, f map[string]any, amount int64) (id string, err error) {
+	state, err := casework.PublicationMachine.Next("", "post", by.Role, casework.Facts{})
+	if err != nil {
+		return "", err
 	}
 	h, err := g.live(d.rec.Root)
 	if err != nil {
-		return err
+		return "", err
 	}
-	f := map[string]any{"household": h.rec.ID, "application": d.rec.ID, "stage": p.stage, "posted_at": g.w.clockTime(), "until": optional(p.until), "state": state,
-		"name": casework.PublishedName(text("q_applicant_name"), text("q_applicant_id_no"), g.w.l.dayOr("")), "categories": p.categories}
+	f["household"], f["posted_at"], f["state"] = h.rec.ID, g.w.clockTime(), state
 	if n := h.rec.Body.Int("members_count"); n > 0 {
 		f["members"] = n
 	}
-	if p.amount > 0 {
-		f["amount"] = p.amount
+	if amount > 0 {
+		f["amount"] = amount
 	}
-	_, err = g.serverPut(syncproto.Ref{Kind: "publication", ID: g.w.l.newID()}, d.rec.Root, d.bucket, syncproto.Fields(f))
-	return err
+	ref := syncproto.Ref{Kind: "publication", ID: g.w.l.newID()}
+	_, err = g.serverPut(ref, d.rec.Root, d.bucket, syncproto.Fields(f))
+	return ref.ID, err
 }
 
 // PublishAid puts help that a department has approved on the public page for the days of a publication: who receives it,
@@ -93,10 +92,6 @@ func (l *Loop) PublishAid(ctx context.Context, by casework.Actor, aid string) (i
 }
 
 func (g *group) postAid(d *draft, by casework.Actor) (id string, err error) {
-	state, err := casework.PublicationMachine.Next("", "post", by.Role, casework.Facts{})
-	if err != nil {
-		return "", err
-	}
 	h, err := g.live(d.rec.Root)
 	if err != nil {
 		return "", err
@@ -123,17 +118,8 @@ func (g *group) postAid(d *draft, by casework.Actor) (id string, err error) {
 	if err != nil {
 		return "", err
 	}
-	f := map[string]any{"household": h.rec.ID, "aid": d.rec.ID, "measure": d.rec.Body.Str("measure"), "stage": "aid", "posted_at": g.w.clockTime(),
-		"until": casework.AddDays(today, days), "state": state, "name": casework.PublishedName(name, number, today)}
-	if n := h.rec.Body.Int("members_count"); n > 0 {
-		f["members"] = n
-	}
-	if amount := d.rec.Body.Int("amount"); amount > 0 {
-		f["amount"] = amount
-	}
-	ref := syncproto.Ref{Kind: "publication", ID: g.w.l.newID()}
-	_, err = g.serverPut(ref, d.rec.Root, d.bucket, syncproto.Fields(f))
-	return ref.ID, err
+	return g.publish(d, by, map[string]any{"aid": d.rec.ID, "measure": d.rec.Body.Str("measure"), "stage": "aid", "until": casework.AddDays(today, days),
+		"name": casework.PublishedName(name, number, today)}, d.rec.Body.Int("amount"))
 }
 
 // endPublications takes what is posted of an application, or of all of a household's where it is "", off the page.
@@ -279,7 +265,7 @@ func (l *Loop) Object(ctx context.Context, in PublicObjection) (receipt string, 
 	if err != nil {
 		return "", err
 	}
-	receipt = newReceipt()
+	receipt = spoken(8)
 	key := randomKey()
 	err = l.run(ctx, func(w *work) error {
 		g := w.newGroup()
@@ -336,13 +322,6 @@ func (w *work) openObjections(p *draft) (n int, err error) {
 // public is whoever writes on the public pages of a town.
 func public(town string) casework.Actor {
 	return casework.Actor{UserID: "public", Role: casework.RoleSystem, Region: casework.CountyOf(town)}
-}
-
-// newReceipt is eight characters that can be read out on the telephone.
-func newReceipt() string {
-	b := make([]byte, 5)
-	_, _ = rand.Read(b) // never fails: crypto/rand ends the program instead
-	return base32.StdEncoding.EncodeToString(b)
 }
 
 // objected reports whether an objection to an application waits for an answer.

@@ -131,8 +131,8 @@ func (l *Loop) ratings(tx ReadTx, region string) (map[string]rating, error) {
 		}
 		households := map[int64]string{}
 		if err := tx.LoadRows(load.N, func(r LoadRow) error {
-			who, err := l.openSubject(load.Dataset, r.Key, slices.Clone(r.Subject))
-			households[int64(r.Line)] = strings.Clone(who.Str("household"))
+			var err error
+			households[int64(r.Line)], err = l.drawn(load, r)
 			return err
 		}); err != nil {
 			return err

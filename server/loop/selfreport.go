@@ -90,7 +90,7 @@ func (l *Loop) SelfReport(ctx context.Context, in SelfReport) (receipt string, e
 	if !ok || village.Str("level") != "village" {
 		return "", casework.NewError(casework.CodeInvalidValue, "请选择所在的村(社区)。")
 	}
-	receipt = newReceipt()
+	receipt = spoken(8)
 	town := village.Str("parent")
 	err = l.run(ctx, func(w *work) error {
 		rep, err := w.importLead(w.newGroup(), public(town), "self_report", LeadRow{SourceRef: receipt, Type: "suspected_missed", SubjectName: name, Phone: phone,

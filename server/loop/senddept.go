@@ -43,17 +43,12 @@ func (w *work) sendToDept(g *group, by casework.Actor, ref syncproto.Ref, dept s
 		return casework.NewError(casework.CodeInvalidValue, "部门不正确,请从列表中选择。")
 	}
 	// A household that is on record is the case: the department sees who lives in it.
-	root, bucket := d.rec.Root, d.bucket
-	if h := d.rec.Body.Str("household"); h != "" {
-		home, err := g.rootOf(syncproto.Ref{Kind: "household", ID: h})
-		if err != nil {
-			return err
-		}
-		if s, err := w.stored(home); err != nil {
-			return err
-		} else if s != nil && !s.Deleted && gridOf(s.Bucket) != "" {
-			root, bucket = home, s.Bucket
-		}
+	root, bucket, err := g.homeOf(d)
+	if err != nil {
+		return err
+	}
+	if bucket == "" {
+		root, bucket = d.rec.Root, d.bucket
 	}
 	ring, err := g.ring(d.rec.Root, d.bucket)
 	if err != nil {

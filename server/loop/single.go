@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"maps"
 	"slices"
 
 	"aidloop/server/casework"
@@ -24,24 +25,16 @@ func (g *group) applicant(application *draft) (*draft, error) {
 		return nil, err
 	}
 	number := textOf(opened(ring, application.rec.Ref, b)[casework.AnswerPrefix+"applicant_id_no"])
-	var found *syncproto.Ref
-	if err := g.w.tx.ByRoot(application.rec.Root, "person", func(s *Stored) error {
-		rec, err := parseStored(s)
-		if err != nil || rec.Body.Has(mergedInto) {
-			return err
-		}
-		if own := textOf(opened(ring, rec.Ref, rec.Body)["id_no"]); own != "" && own == number {
-			ref := rec.Ref
-			found = &ref
-		}
-		return nil
-	}); err != nil {
+	_, persons, err := caseRecords(g.w.tx, ring, application.rec.Root)
+	if err != nil {
 		return nil, err
 	}
-	if found == nil {
-		return nil, casework.NewError(casework.CodeGuardFailed, "单人户申请的申请人不在家庭成员中,请先补充成员或核对身份证号。")
+	for _, id := range slices.Sorted(maps.Keys(persons)) {
+		if own := textOf(persons[id]["id_no"]); own != "" && own == number {
+			return g.live(syncproto.Ref{Kind: "person", ID: id})
+		}
 	}
-	return g.live(*found)
+	return nil, casework.NewError(casework.CodeGuardFailed, "单人户申请的申请人不在家庭成员中,请先补充成员或核对身份证号。")
 }
 
 // helpOne begins or ends help of one person; the household's own categories stay as they are.
